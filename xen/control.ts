@@ -1,0 +1,231 @@
+import { constants } from "./constants.ts";
+import { LibraryError, XenError } from "./errors.ts";
+import { xenctrl } from "./ffi.ts";
+import { domainInfo, vcpuContext, vcpuInfo } from "./layouts.ts";
+import { type Libraries, missing, openEach, sonames } from "./libraries.ts";
+
+/** The thread's error number after a library call that failed. */
+export function errno(libraries: Libraries): number {
+  const location = libraries.libc.symbols.__errno_location();
+  return new Deno.UnsafePointerView(location!).getInt32();
+}
+
+function noDom0(error: XenError): LibraryError {
+  return new LibraryError(
+    `This is no Xen Dom0, or its privcmd driver is not loaded: ${error.message}`,
+    { cause: error },
+  );
+}
+
+/**
+ * The domain control interface: libxenctrl of the release that runs.
+ *
+ * Where the libraries of several releases are installed, the one that the
+ * hypervisor answers is taken.
+ */
+export class XenControl implements Disposable {
+  /** Path or soname of the libxenctrl in use */
+  readonly library: string;
+  /** Bytes of one `xc_domaininfo_t` of this library */
+  readonly domainInfoSize: number;
+
+  #library: Deno.DynamicLibrary<typeof xenctrl>;
+  #handle: Deno.PointerValue;
+  #libraries: Libraries;
+
+  /**
+   * @throws {LibraryError} If no libxenctrl is there or none fits this Xen
+   * @throws {XenError} If Xen refuses this process
+   */
+  constructor(libraries: Libraries) {
+    this.#libraries = libraries;
+    const probe = new Uint8Array(domainInfo.sizes[1]);
+    const refused: string[] = [];
+    for (const { name, library } of openEach(sonames.xenctrl, xenctrl)) {
+      const handle = library.symbols.xc_interface_open(
+        libraries.logger,
+        libraries.logger,
+        0,
+      );
+      if (handle === null) {
+        throw noDom0(new XenError("xc_interface_open", errno(libraries)));
+      }
+      const count = library.symbols.xc_domain_getinfolist(handle, 0, 1, probe);
+      if (count === 1) {
+        this.library = name;
+        this.#library = library;
+        this.#handle = handle;
+        this.domainInfoSize = this.#measureDomainInfo();
+        return;
+      }
+      const error = new XenError("xc_domain_getinfolist", errno(libraries));
+      library.symbols.xc_interface_close(handle);
+      library.close();
+      // EACCES: made for another domctl version
+      if (error.code === "EPERM") throw noDom0(error);
+      if (error.code !== "EACCES") throw error;
+      refused.push(name);
+    }
+    if (refused.length === 0) throw missing(sonames.xenctrl);
+    throw new LibraryError(
+      `Xen does not answer ${refused.join(", ")}: install the Xen libraries ` +
+        "of the release that runs (xl info | grep xen_version)",
+    );
+  }
+
+  /**
+   * The library copies whole structures: how far it wrote is how large one is.
+   * Two fillings tell a byte that was written from one that was left alone.
+   */
+  #measureDomainInfo(): number {
+    const [small, large] = domainInfo.sizes;
+    for (const filling of [0xa5, 0x5a]) {
+      const probe = new Uint8Array(large).fill(filling);
+      this.#check(
+        "xc_domain_getinfolist",
+        this.#library.symbols.xc_domain_getinfolist(this.#handle, 0, 1, probe),
+      );
+      if (probe.subarray(small).some((byte) => byte !== filling)) return large;
+    }
+    return small;
+  }
+
+  #check(call: string, result: number): number {
+    if (result < 0) throw new XenError(call, errno(this.#libraries));
+    return result;
+  }
+
+  /** Version of the hypervisor: `4.17.7`. */
+  xenVersion(): string {
+    const { xc_version } = this.#library.symbols;
+    const extra = new Uint8Array(16);
+    const version = this.#check(
+      "xc_version",
+      xc_version(this.#handle, constants.XENVER_version, extra),
+    );
+    this.#check(
+      "xc_version",
+      xc_version(this.#handle, constants.XENVER_extraversion, extra),
+    );
+    const end = extra.indexOf(0);
+    const text = new TextDecoder().decode(
+      extra.subarray(0, end < 0 ? extra.length : end),
+    );
+    return `${version >>> 16}.${version & 0xffff}${text}`;
+  }
+
+  /**
+   * Raw `xc_domaininfo_t` of up to `max` domains from `first` on.
+   *
+   * @param first Lowest domain id
+   * @param max At most 1024
+   * @throws {XenError} If Xen refuses
+   */
+  domainInfoList(first: number, max: number): DataView[] {
+    const size = this.domainInfoSize;
+    const buffer = new Uint8Array(size * max);
+    const count = this.#check(
+      "xc_domain_getinfolist",
+      this.#library.symbols.xc_domain_getinfolist(
+        this.#handle,
+        first,
+        max,
+        buffer,
+      ),
+    );
+    return Array.from(
+      { length: count },
+      (_, index) => new DataView(buffer.buffer, index * size, size),
+    );
+  }
+
+  /** Raw `vcpu_guest_context_t` of a PV guest's virtual CPU. */
+  vcpuContext(domain: number, vcpu: number): DataView<ArrayBuffer> {
+    const buffer = new Uint8Array(vcpuContext.size);
+    this.#check(
+      "xc_vcpu_getcontext",
+      this.#library.symbols.xc_vcpu_getcontext(
+        this.#handle,
+        domain,
+        vcpu,
+        buffer,
+      ),
+    );
+    return new DataView(buffer.buffer);
+  }
+
+  /** Raw `xc_vcpuinfo_t` of a virtual CPU. */
+  vcpuInfo(domain: number, vcpu: number): DataView<ArrayBuffer> {
+    const buffer = new Uint8Array(vcpuInfo.size);
+    this.#check(
+      "xc_vcpu_getinfo",
+      this.#library.symbols.xc_vcpu_getinfo(this.#handle, domain, vcpu, buffer),
+    );
+    return new DataView(buffer.buffer);
+  }
+
+  /**
+   * Xen's own translation of a guest address, to check ours against.
+   *
+   * @returns The frame, or undefined where nothing is mapped
+   * @throws {LibraryError} If this architecture's library has no such function
+   */
+  translate(domain: number, vcpu: number, address: bigint): bigint | undefined {
+    const { xc_translate_foreign_address } = this.#library.symbols;
+    if (xc_translate_foreign_address === null) {
+      throw new LibraryError(
+        `${this.library} has no xc_translate_foreign_address`,
+      );
+    }
+    const frame = xc_translate_foreign_address(
+      this.#handle,
+      domain,
+      vcpu,
+      address,
+    );
+    return frame === 0n ? undefined : frame;
+  }
+
+  /** Pauses a domain; returns when it has stopped. Xen counts pauses. */
+  pause(domain: number): void {
+    this.#check(
+      "xc_domain_pause",
+      this.#library.symbols.xc_domain_pause(this.#handle, domain),
+    );
+  }
+
+  /** Undoes one pause. */
+  unpause(domain: number): void {
+    this.#check(
+      "xc_domain_unpause",
+      this.#library.symbols.xc_domain_unpause(this.#handle, domain),
+    );
+  }
+
+  /** Stops a domain for a reboot; its toolstack starts it again. */
+  reboot(domain: number): void {
+    this.#check(
+      "xc_domain_shutdown",
+      this.#library.symbols.xc_domain_shutdown(
+        this.#handle,
+        domain,
+        constants.SHUTDOWN_reboot,
+      ),
+    );
+  }
+
+  /** Destroys a domain. What its toolstack knows of it is not cleaned up. */
+  async destroy(domain: number): Promise<void> {
+    const result = await this.#library.symbols.xc_domain_destroy(
+      this.#handle,
+      domain,
+    );
+    // errno belongs to the thread that made the call, which is not this one
+    if (result < 0) throw new Error(`xc_domain_destroy(${domain}) failed`);
+  }
+
+  [Symbol.dispose](): void {
+    this.#library.symbols.xc_interface_close(this.#handle);
+    this.#library.close();
+  }
+}

@@ -1,0 +1,90 @@
+import { constants } from "./constants.ts";
+import { XenError } from "./errors.ts";
+import { errno } from "./control.ts";
+import { pollfd } from "./layouts.ts";
+import type { Libraries } from "./libraries.ts";
+
+const { POLLIN, POLLERR, POLLHUP, POLLNVAL } = constants;
+/** What poll(2) reports of a descriptor that is worth a look */
+const READABLE = POLLIN | POLLERR | POLLHUP | POLLNVAL;
+
+/**
+ * Waits for file descriptors of Xen's libraries outside JavaScript's thread,
+ * in one poll(2), and calls back when one is readable.
+ */
+export class EventLoop implements Disposable {
+  #libraries: Libraries;
+  #wakeFd: number;
+  #sources = new Map<number, () => void>();
+  #running: Promise<void> | undefined;
+  #stopped = false;
+
+  /** @throws {XenError} If no eventfd can be had */
+  constructor(libraries: Libraries) {
+    this.#libraries = libraries;
+    this.#wakeFd = libraries.libc.symbols.eventfd(0, 0);
+    if (this.#wakeFd < 0) throw new XenError("eventfd", errno(libraries));
+  }
+
+  /** Calls back each time that the descriptor is readable. */
+  add(fd: number, readable: () => void): void {
+    this.#sources.set(fd, readable);
+    this.#wake();
+  }
+
+  /** Ends what `add` began. */
+  remove(fd: number): void {
+    this.#sources.delete(fd);
+    this.#wake();
+  }
+
+  #wake(): void {
+    this.#libraries.libc.symbols.eventfd_write(this.#wakeFd, 1n);
+  }
+
+  /**
+   * Runs until `stop`.
+   *
+   * @throws What a callback throws
+   */
+  run(): Promise<void> {
+    this.#running ??= this.#loop();
+    return this.#running;
+  }
+
+  async #loop(): Promise<void> {
+    const { poll, eventfd_read } = this.#libraries.libc.symbols;
+    const drained = new Uint8Array(8);
+    while (!this.#stopped) {
+      const fds = [this.#wakeFd, ...this.#sources.keys()];
+      const buffer = new Uint8Array(fds.length * pollfd.size);
+      const view = new DataView(buffer.buffer);
+      for (const [index, fd] of fds.entries()) {
+        view.setInt32(index * pollfd.size + pollfd.fd, fd, true);
+        view.setInt16(index * pollfd.size + pollfd.events, POLLIN, true);
+      }
+      // Errors, a signal among them, are tried again: fds are all our own
+      await poll(buffer, BigInt(fds.length), -1);
+      // From here on an attacker's time runs: nothing is allocated
+      for (let index = 0; index < fds.length && !this.#stopped; index++) {
+        const at = index * pollfd.size + pollfd.revents;
+        if ((view.getInt16(at, true) & READABLE) === 0) continue;
+        const fd = fds[index]!;
+        if (fd === this.#wakeFd) eventfd_read(fd, drained);
+        else this.#sources.get(fd)?.();
+      }
+    }
+  }
+
+  /** Ends `run` and waits until it has ended. */
+  async stop(): Promise<void> {
+    this.#stopped = true;
+    this.#wake();
+    await this.#running;
+  }
+
+  /** To be called after `stop`. */
+  [Symbol.dispose](): void {
+    this.#libraries.libc.symbols.close(this.#wakeFd);
+  }
+}

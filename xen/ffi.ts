@@ -1,0 +1,372 @@
+/**
+ * The symbol tables of every library that xkmon calls: one table a library,
+ * each parameter with its C declaration. Nothing outside this file names a C
+ * function's types. Sources: xenctrl.h, xenforeignmemory.h, xenevtchn.h,
+ * xengnttab.h, xencall.h, xenstore.h, xentoollog.h of Xen 4.14 to 4.22.
+ *
+ * @module
+ */
+
+/** libxenctrl: domain control. Its soname carries the release. */
+export const xenctrl = {
+  xc_interface_open: {
+    parameters: [
+      "pointer", // xentoollog_logger *logger
+      "pointer", // xentoollog_logger *dombuild_logger
+      "u32", // unsigned open_flags
+    ],
+    result: "pointer", // xc_interface *
+  },
+  xc_interface_close: {
+    parameters: ["pointer"], // xc_interface *xch
+    result: "i32",
+  },
+  xc_domain_getinfolist: {
+    parameters: [
+      "pointer", // xc_interface *xch
+      "u32", // uint32_t first_domain
+      "u32", // unsigned int max_domains
+      "buffer", // xc_domaininfo_t *info
+    ],
+    result: "i32", // number of domains, or -1
+  },
+  xc_domain_pause: {
+    parameters: [
+      "pointer", // xc_interface *xch
+      "u32", // uint32_t domid
+    ],
+    result: "i32",
+  },
+  xc_domain_unpause: {
+    parameters: [
+      "pointer", // xc_interface *xch
+      "u32", // uint32_t domid
+    ],
+    result: "i32",
+  },
+  xc_domain_destroy: {
+    parameters: [
+      "pointer", // xc_interface *xch
+      "u32", // uint32_t domid
+    ],
+    result: "i32",
+    // Takes as long as freeing the guest's memory does
+    nonblocking: true,
+  },
+  xc_domain_shutdown: {
+    parameters: [
+      "pointer", // xc_interface *xch
+      "u32", // uint32_t domid
+      "i32", // int reason
+    ],
+    result: "i32",
+  },
+  xc_vcpu_getcontext: {
+    parameters: [
+      "pointer", // xc_interface *xch
+      "u32", // uint32_t domid
+      "u32", // uint32_t vcpu
+      "buffer", // vcpu_guest_context_any_t *ctxt
+    ],
+    result: "i32",
+  },
+  xc_vcpu_getinfo: {
+    parameters: [
+      "pointer", // xc_interface *xch
+      "u32", // uint32_t domid
+      "u32", // uint32_t vcpu
+      "buffer", // xc_vcpuinfo_t *info
+    ],
+    result: "i32",
+  },
+  xc_translate_foreign_address: {
+    parameters: [
+      "pointer", // xc_interface *xch
+      "u32", // uint32_t dom
+      "i32", // int vcpu
+      "u64", // unsigned long long virt
+    ],
+    result: "u64", // unsigned long: frame, or 0
+    // Does not exist on Arm
+    optional: true,
+  },
+  xc_version: {
+    parameters: [
+      "pointer", // xc_interface *xch
+      "i32", // int cmd
+      "buffer", // void *arg
+    ],
+    result: "i32",
+  },
+} as const satisfies Deno.ForeignLibraryInterface;
+
+/** libxenforeignmemory: maps guest frames. */
+export const xenforeignmemory = {
+  xenforeignmemory_open: {
+    parameters: [
+      "pointer", // xentoollog_logger *logger
+      "u32", // unsigned open_flags
+    ],
+    result: "pointer", // xenforeignmemory_handle *
+  },
+  xenforeignmemory_close: {
+    parameters: ["pointer"], // xenforeignmemory_handle *fmem
+    result: "i32",
+  },
+  xenforeignmemory_map: {
+    parameters: [
+      "pointer", // xenforeignmemory_handle *fmem
+      "u32", // uint32_t dom
+      "i32", // int prot
+      "usize", // size_t pages
+      "buffer", // const xen_pfn_t arr[]
+      "buffer", // int err[]
+    ],
+    result: "pointer", // void *
+  },
+  xenforeignmemory_unmap: {
+    parameters: [
+      "pointer", // xenforeignmemory_handle *fmem
+      "pointer", // void *addr
+      "usize", // size_t pages
+    ],
+    result: "i32",
+  },
+} as const satisfies Deno.ForeignLibraryInterface;
+
+/** libxenevtchn: event channels. */
+export const xenevtchn = {
+  xenevtchn_open: {
+    parameters: [
+      "pointer", // struct xentoollog_logger *logger
+      "u32", // unsigned int flags
+    ],
+    result: "pointer", // xenevtchn_handle *
+  },
+  xenevtchn_close: {
+    parameters: ["pointer"], // xenevtchn_handle *xce
+    result: "i32",
+  },
+  xenevtchn_fd: {
+    parameters: ["pointer"], // xenevtchn_handle *xce
+    result: "i32",
+  },
+  xenevtchn_bind_interdomain: {
+    parameters: [
+      "pointer", // xenevtchn_handle *xce
+      "u32", // uint32_t domid
+      "u32", // evtchn_port_t remote_port
+    ],
+    result: "i32", // local port, or -1
+  },
+  xenevtchn_unbind: {
+    parameters: [
+      "pointer", // xenevtchn_handle *xce
+      "u32", // evtchn_port_t port
+    ],
+    result: "i32",
+  },
+  xenevtchn_pending: {
+    parameters: ["pointer"], // xenevtchn_handle *xce
+    result: "i32", // port, or -1
+  },
+  xenevtchn_unmask: {
+    parameters: [
+      "pointer", // xenevtchn_handle *xce
+      "u32", // evtchn_port_t port
+    ],
+    result: "i32",
+  },
+} as const satisfies Deno.ForeignLibraryInterface;
+
+/** libxengnttab: maps pages that a guest granted. */
+export const xengnttab = {
+  xengnttab_open: {
+    parameters: [
+      "pointer", // struct xentoollog_logger *logger
+      "u32", // unsigned open_flags
+    ],
+    result: "pointer", // xengnttab_handle *
+  },
+  xengnttab_close: {
+    parameters: ["pointer"], // xengnttab_handle *xgt
+    result: "i32",
+  },
+  xengnttab_map_grant_ref: {
+    parameters: [
+      "pointer", // xengnttab_handle *xgt
+      "u32", // uint32_t domid
+      "u32", // uint32_t ref
+      "i32", // int prot
+    ],
+    result: "pointer", // void *
+  },
+  xengnttab_unmap: {
+    parameters: [
+      "pointer", // xengnttab_handle *xgt
+      "pointer", // void *start_address
+      "u32", // uint32_t count
+    ],
+    result: "i32",
+  },
+} as const satisfies Deno.ForeignLibraryInterface;
+
+/** libxencall: hypercalls, with the buffers that they may point to. */
+export const xencall = {
+  xencall_open: {
+    parameters: [
+      "pointer", // struct xentoollog_logger *logger
+      "u32", // unsigned open_flags
+    ],
+    result: "pointer", // xencall_handle *
+  },
+  xencall_close: {
+    parameters: ["pointer"], // xencall_handle *xcall
+    result: "i32",
+  },
+  xencall_alloc_buffer_pages: {
+    parameters: [
+      "pointer", // xencall_handle *xcall
+      "usize", // size_t nr_pages
+    ],
+    result: "pointer", // void *
+  },
+  xencall_free_buffer_pages: {
+    parameters: [
+      "pointer", // xencall_handle *xcall
+      "pointer", // void *p
+      "usize", // size_t nr_pages
+    ],
+    result: "void",
+  },
+  xencall2: {
+    parameters: [
+      "pointer", // xencall_handle *xcall
+      "u32", // unsigned int op
+      "u64", // uint64_t arg1
+      "u64", // uint64_t arg2
+    ],
+    result: "i32",
+  },
+} as const satisfies Deno.ForeignLibraryInterface;
+
+/** libxenstore: the store that guests and toolstack share. */
+export const xenstore = {
+  xs_open: {
+    parameters: ["u64"], // unsigned long flags
+    result: "pointer", // struct xs_handle *
+  },
+  xs_close: {
+    parameters: ["pointer"], // struct xs_handle *xsh
+    result: "void",
+  },
+  xs_read: {
+    parameters: [
+      "pointer", // struct xs_handle *h
+      "u32", // xs_transaction_t t
+      "buffer", // const char *path
+      "buffer", // unsigned int *len
+    ],
+    result: "pointer", // void *, from malloc
+  },
+  xs_directory: {
+    parameters: [
+      "pointer", // struct xs_handle *h
+      "u32", // xs_transaction_t t
+      "buffer", // const char *path
+      "buffer", // unsigned int *num
+    ],
+    result: "pointer", // char **, one block from malloc
+  },
+  xs_watch: {
+    parameters: [
+      "pointer", // struct xs_handle *h
+      "buffer", // const char *path
+      "buffer", // const char *token
+    ],
+    result: "bool",
+  },
+  xs_unwatch: {
+    parameters: [
+      "pointer", // struct xs_handle *h
+      "buffer", // const char *path
+      "buffer", // const char *token
+    ],
+    result: "bool",
+  },
+  xs_fileno: {
+    parameters: ["pointer"], // struct xs_handle *h
+    result: "i32",
+  },
+  xs_check_watch: {
+    parameters: ["pointer"], // struct xs_handle *h
+    result: "pointer", // char **, one block from malloc
+  },
+} as const satisfies Deno.ForeignLibraryInterface;
+
+/** libxentoollog: where the libraries above write their messages. */
+export const xentoollog = {
+  xtl_createlogger_stdiostream: {
+    parameters: [
+      "pointer", // FILE *f
+      "u32", // xentoollog_level min_level
+      "u32", // unsigned flags
+    ],
+    result: "pointer", // xentoollog_logger_stdiostream *
+  },
+} as const satisfies Deno.ForeignLibraryInterface;
+
+/** libc: what the libraries above leave to their callers. */
+export const libc = {
+  __errno_location: {
+    parameters: [],
+    result: "pointer", // int *
+  },
+  stderr: { type: "pointer" }, // FILE *
+  free: {
+    parameters: ["pointer"], // void *ptr
+    result: "void",
+  },
+  memcmp: {
+    parameters: [
+      "pointer", // const void *s1
+      "buffer", // const void *s2
+      "usize", // size_t n
+    ],
+    result: "i32",
+  },
+  poll: {
+    parameters: [
+      "buffer", // struct pollfd *fds
+      "u64", // nfds_t nfds
+      "i32", // int timeout
+    ],
+    result: "i32",
+    nonblocking: true,
+  },
+  eventfd: {
+    parameters: [
+      "u32", // unsigned int initval
+      "i32", // int flags
+    ],
+    result: "i32",
+  },
+  eventfd_read: {
+    parameters: [
+      "i32", // int fd
+      "buffer", // eventfd_t *value
+    ],
+    result: "i32",
+  },
+  eventfd_write: {
+    parameters: [
+      "i32", // int fd
+      "u64", // eventfd_t value
+    ],
+    result: "i32",
+  },
+  close: {
+    parameters: ["i32"], // int fd
+    result: "i32",
+  },
+} as const satisfies Deno.ForeignLibraryInterface;

@@ -1,0 +1,187 @@
+import { PAGE_SIZE } from "./layouts.ts";
+
+/** Where monitors keep what they did to guests, until it is undone. */
+export const JOURNAL_FOLDER = "/run/xkmon";
+
+/** Grows when the file's shape changes. */
+const VERSION = 1;
+
+/** A page-table entry that a monitor made read-only. */
+export interface ProtectedEntry {
+  /** Guest virtual address of the page */
+  readonly address: bigint;
+  /** Machine frame that it led to */
+  readonly frame: bigint;
+}
+
+/** What a monitor has done to a guest and must undo. */
+export interface JournalState {
+  readonly uuid: string;
+  readonly entries: readonly ProtectedEntry[];
+  /**
+   * Paused for moments to change page tables, and whether it had been paused
+   * before
+   */
+  readonly pause?: "working" | "working, paused before";
+  /** Paused because of an attack */
+  readonly attack?: boolean;
+}
+
+/** Another monitor guards the domain. */
+export class AlreadyGuardedError extends Error {
+  override readonly name = "AlreadyGuardedError";
+}
+
+/**
+ * The record of what one monitor did to one guest, in a file that survives the
+ * monitor: the next one finds it and cleans up. It is also the lock that keeps
+ * a second monitor away; the kernel drops it when its owner dies in any way.
+ */
+export class Journal implements Disposable {
+  #path: string;
+  #lockFile: Deno.FsFile;
+  #lockPath: string;
+  #state: JournalState | undefined;
+
+  /**
+   * Takes the lock of a domain.
+   *
+   * @param domain Domain id
+   * @param folder Where to keep it
+   * @throws {AlreadyGuardedError} If another monitor has it
+   */
+  constructor(domain: number, folder = JOURNAL_FOLDER) {
+    Deno.mkdirSync(folder, { recursive: true, mode: 0o700 });
+    this.#path = `${folder}/${domain}.json`;
+    this.#lockPath = `${folder}/${domain}.lock`;
+    this.#lockFile = takeLock(this.#lockPath);
+    this.#lockFile.writeSync(new TextEncoder().encode(`${Deno.pid}\n`));
+  }
+
+  /**
+   * What an earlier monitor left behind, or undefined.
+   *
+   * @param uuid Of the domain now: a reused id means another domain
+   * @throws {SyntaxError} If the file makes no sense
+   */
+  left(uuid: string): JournalState | undefined {
+    let text: string;
+    try {
+      text = Deno.readTextFileSync(this.#path);
+    } catch (error) {
+      if (error instanceof Deno.errors.NotFound) return undefined;
+      throw error;
+    }
+    const state = parse(text);
+    if (state === undefined) {
+      throw new SyntaxError(
+        `${this.#path}, what an earlier monitor did to the guest, is damaged: ` +
+          "reboot the guest and remove the file",
+      );
+    }
+    return state.uuid === uuid ? state : undefined;
+  }
+
+  /** Writes what is being done, before it is done. */
+  write(state: JournalState): void {
+    const text = JSON.stringify(
+      { version: VERSION, ...state },
+      (_, value) =>
+        typeof value === "bigint" ? `0x${value.toString(16)}` : value,
+    );
+    const temporary = `${this.#path}.new`;
+    Deno.writeTextFileSync(temporary, text, { mode: 0o600 });
+    Deno.renameSync(temporary, this.#path);
+    this.#state = state;
+  }
+
+  /** The last state written. */
+  get state(): JournalState | undefined {
+    return this.#state;
+  }
+
+  /** All is undone: nothing is left for anybody to clean up. */
+  clear(): void {
+    this.#state = undefined;
+    removeIfThere(this.#path);
+  }
+
+  /** Gives the lock back. What was written and not cleared stays. */
+  [Symbol.dispose](): void {
+    removeIfThere(this.#lockPath);
+    this.#lockFile.close();
+  }
+}
+
+function removeIfThere(path: string): void {
+  try {
+    Deno.removeSync(path);
+  } catch (error) {
+    if (!(error instanceof Deno.errors.NotFound)) throw error;
+  }
+}
+
+/** Opens, locks and empties a lock file. */
+function takeLock(path: string): Deno.FsFile {
+  for (;;) {
+    const file = Deno.openSync(path, {
+      create: true,
+      read: true,
+      write: true,
+      mode: 0o600,
+    });
+    if (!file.tryLockSync(true)) {
+      const pid = new TextDecoder().decode(Deno.readFileSync(path)).trim();
+      file.close();
+      throw new AlreadyGuardedError(
+        `Another xkmon (process ${pid}) guards this domain: stop it first`,
+      );
+    }
+    // Its last owner may have removed it between our opening and our locking
+    if (sameFile(path, file)) {
+      file.truncateSync();
+      return file;
+    }
+    file.close();
+  }
+}
+
+function sameFile(path: string, file: Deno.FsFile): boolean {
+  try {
+    return Deno.statSync(path).ino === file.statSync().ino;
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return false;
+    throw error;
+  }
+}
+
+function parse(text: string): JournalState | undefined {
+  let json: unknown;
+  try {
+    json = JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+  if (typeof json !== "object" || json === null) return undefined;
+  const { version, uuid, entries, pause, attack } = json as Record<
+    string,
+    unknown
+  >;
+  if (version !== VERSION || typeof uuid !== "string") return undefined;
+  if (!Array.isArray(entries)) return undefined;
+  const known = ["working", "working, paused before"] as const;
+  const reason = known.find((name) => name === pause);
+  return {
+    uuid,
+    entries: entries.flatMap((entry) => {
+      try {
+        const { address, frame } = entry;
+        return [{ address: BigInt(address), frame: BigInt(frame) }];
+      } catch {
+        return [];
+      }
+    }).filter(({ address }) => address % BigInt(PAGE_SIZE) === 0n),
+    ...(reason === undefined ? {} : { pause: reason }),
+    ...(attack === true ? { attack } : {}),
+  };
+}

@@ -1,0 +1,104 @@
+/**
+ * Layouts of the C structures that xkmon reads, on 64-bit x86: byte offsets
+ * and sizes, with the releases that they hold for. The probe program in
+ * `tests/probe/` is compiled against the installed headers and compares.
+ *
+ * @module
+ */
+
+/** Bytes of a page and of a frame */
+export const PAGE_SIZE = 4096;
+
+/**
+ * `xc_domaininfo_t` (struct xen_domctl_getdomaininfo, public/domctl.h).
+ * Offsets hold for 4.14 to 4.22. The size is 104 in 4.14 and 4.15 and 112
+ * from 4.16 on, so the library in use is measured: see `XenControl`.
+ */
+export const domainInfo = {
+  sizes: [104, 112],
+  domain: 0, // domid_t, u16
+  flags: 4, // u32, XEN_DOMINF_*
+  tot_pages: 8, // u64
+  max_pages: 16, // u64
+  shared_info_frame: 48, // u64
+  cpu_time: 56, // u64, ns
+  nr_online_vcpus: 64, // u32
+  max_vcpu_id: 68, // u32
+  handle: 76, // u8[16], the UUID
+  cpupool: 92, // u32
+} as const;
+
+/** `XEN_DOMINF_*`, 4.14 to 4.22 (public/domctl.h) */
+export const domainFlags = {
+  dying: 1 << 0,
+  hvm_guest: 1 << 1,
+  shutdown: 1 << 2,
+  paused: 1 << 3,
+  blocked: 1 << 4,
+  running: 1 << 5,
+  shutdownmask: 255,
+  shutdownshift: 16,
+} as const;
+
+/** `xc_vcpuinfo_t` (struct xen_domctl_getvcpuinfo), 4.14 to 4.22 */
+export const vcpuInfo = {
+  size: 24,
+  vcpu: 0, // u32
+  online: 4, // u8
+  blocked: 5, // u8
+  running: 6, // u8
+  cpu_time: 8, // u64, ns
+  cpu: 16, // u32
+} as const;
+
+/**
+ * `vcpu_guest_context_t` of x86-64 (public/arch-x86/xen.h and xen-x86_64.h),
+ * 4.14 to 4.22.
+ */
+export const vcpuContext = {
+  size: 5168,
+  flags: 512, // u64
+  user_regs: 520,
+  rip: 520 + 128, // u64
+  rsp: 520 + 152, // u64
+  trap_ctxt: 720, // struct trap_info[256]
+  gdt_frames: 4832, // u64[16]
+  gdt_ents: 4960, // u64
+  ctrlreg: 4984, // u64[8]; [3] is CR3, frame << 12
+  event_callback_eip: 5112, // u64
+  failsafe_callback_eip: 5120, // u64
+  syscall_callback_eip: 5128, // u64
+} as const;
+
+/** `struct trap_info`, 4.14 to 4.22 */
+export const trapInfo = {
+  size: 16,
+  count: 256,
+  vector: 0, // u8
+  flags: 1, // u8
+  cs: 2, // u16
+  address: 8, // u64
+} as const;
+
+/** `struct mmu_update` (public/xen.h), 4.14 to 4.22 */
+export const mmuUpdate = {
+  size: 16,
+  ptr: 0, // u64, machine address of the entry | command
+  val: 8, // u64, new entry
+} as const;
+
+/** `struct multicall_entry` (public/xen.h), 4.14 to 4.22 */
+export const multicallEntry = {
+  size: 64,
+  op: 0, // u64
+  result: 8, // i64, the call's value or -errno
+  args: 16, // u64[6]
+} as const;
+
+/** `struct pollfd` (poll.h) */
+export const pollfd = {
+  size: 8,
+  fd: 0, // i32
+  events: 4, // i16
+  revents: 6, // i16
+} as const;

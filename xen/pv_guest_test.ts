@@ -1,0 +1,420 @@
+import {
+  assert,
+  assertEquals,
+  assertStringIncludes,
+  assertThrows,
+} from "@std/assert";
+import { UnreadableMemoryError } from "../guestos/memory.ts";
+import type { Domain } from "./domains.ts";
+import { NoSuchDomainError, XenError } from "./errors.ts";
+import { Journal } from "./journal.ts";
+import { entryBits } from "./page_walk.ts";
+import { PvGuest } from "./pv_guest.ts";
+import { Machine } from "./testing/machine.ts";
+import { SyntheticHost } from "./testing/synthetic_host.ts";
+
+const ESRCH = 3;
+const PAGE_SIZE = 4096;
+const START = 0xffff_ffff_8000_0000n;
+const DIRECT_MAP = 0xffff_8880_0123_4000n;
+const REGION = { start: START, size: 2 * PAGE_SIZE };
+
+const domain: Domain = {
+  id: 7,
+  name: "web",
+  uuid: "00112233-4455-6677-8899-aabbccddeeff",
+  type: "PV",
+  paused: false,
+  dying: false,
+  state: "running",
+  pages: 16,
+  maxPages: 16,
+  cpuTime: 0n,
+  onlineVcpus: 1,
+  maxVcpus: 1,
+};
+
+/** What the journal's file holds. */
+interface KeptState {
+  readonly entries: unknown[];
+  readonly pause?: string;
+  readonly attack?: boolean;
+}
+
+/** A guest of two pages, filled with ones and twos; all is given back. */
+class Setting implements Disposable {
+  readonly machine = new Machine();
+  readonly xen = new SyntheticHost(this.machine, domain.id);
+  readonly folder = Deno.makeTempDirSync();
+  readonly frames = [0n, 1n].map((page) =>
+    this.machine.map(this.xen.root, START + page * BigInt(PAGE_SIZE))
+  );
+  #stack = new DisposableStack();
+
+  constructor() {
+    this.frames.forEach((frame, page) =>
+      this.machine.bytes(frame).fill(page + 1)
+    );
+  }
+
+  /** The guest as one monitor has it; the one before must be gone. */
+  guest(): PvGuest {
+    this.end();
+    const journal = this.#stack.use(new Journal(domain.id, this.folder));
+    return this.#stack.use(new PvGuest(this.xen.host, domain, journal));
+  }
+
+  /** The monitor dies without undoing anything. */
+  end(): void {
+    this.#stack.dispose();
+    this.#stack = new DisposableStack();
+  }
+
+  /** What the journal of the guest holds, if there is one. */
+  get journal(): KeptState | undefined {
+    try {
+      return JSON.parse(
+        Deno.readTextFileSync(`${this.folder}/${domain.id}.json`),
+      );
+    } catch (error) {
+      if (error instanceof Deno.errors.NotFound) return undefined;
+      throw error;
+    }
+  }
+
+  entry(address: bigint): bigint {
+    const { table, index } = this.machine.leaf(this.xen.root, address);
+    return this.machine.entry(table, index);
+  }
+
+  setEntry(address: bigint, entry: bigint): void {
+    const { table, index } = this.machine.leaf(this.xen.root, address);
+    this.machine.setEntry(table, index, entry);
+  }
+
+  /** Whether the guest may write at some addresses. */
+  writable(...addresses: bigint[]): boolean[] {
+    return addresses.map((address) =>
+      (this.entry(address) & entryBits.writable) !== 0n
+    );
+  }
+
+  [Symbol.dispose](): void {
+    this.end();
+    this.machine[Symbol.dispose]();
+    Deno.removeSync(this.folder, { recursive: true });
+  }
+}
+
+const SECOND = START + BigInt(PAGE_SIZE);
+
+Deno.test("what is no PV guest is refused", () => {
+  using setting = new Setting();
+  assertThrows(
+    () => new PvGuest(setting.xen.host, { ...domain, type: "PVH or HVM" }),
+    RangeError,
+    "web is a PVH or HVM guest",
+  );
+});
+
+Deno.test("memory is read over the border of pages", () => {
+  using setting = new Setting();
+  const guest = setting.guest();
+  assertEquals(guest.read(SECOND - 2n, 4), Uint8Array.of(1, 1, 2, 2));
+  assertEquals(guest.read(START, 0), new Uint8Array());
+  assertThrows(() => guest.read(START, (16 << 20) + 1), RangeError);
+  assertThrows(() => guest.read(START, -1), RangeError);
+});
+
+Deno.test("what cannot be read is told with address and reason", () => {
+  using setting = new Setting();
+  const guest = setting.guest();
+  const told = (address: bigint) => {
+    const { address: at, reason } = assertThrows(
+      () => guest.read(address, 2 * PAGE_SIZE),
+      UnreadableMemoryError,
+    );
+    return [at, reason];
+  };
+  assertEquals(told(SECOND), [SECOND + 0x1000n, "not-present"]);
+  assertEquals(told(0x8000_0000_0000n), [0x8000_0000_0000n, "non-canonical"]);
+  setting.machine.refused.add(setting.frames[1]!);
+  assertEquals(told(START), [SECOND, "no-frame"]);
+});
+
+Deno.test("a comparison tells the pages that differ, through the tables of now", () => {
+  using setting = new Setting();
+  const { machine, frames } = setting;
+  const guest = setting.guest();
+  const trusted = new Uint8Array(2 * PAGE_SIZE).fill(1).fill(2, PAGE_SIZE);
+  assertEquals(guest.compare(START, trusted), []);
+  machine.bytes(frames[1]!)[4095] = 9;
+  assertEquals(guest.compare(START, trusted), [1]);
+  // A clean copy at the same address is what the guest sees
+  const copy = machine.map(setting.xen.root, SECOND);
+  machine.bytes(copy).fill(2);
+  assertEquals(guest.compare(START, trusted), []);
+  setting.setEntry(START, 0n);
+  assertThrows(() => guest.compare(START, trusted), UnreadableMemoryError);
+});
+
+Deno.test("protecting makes every mapping read-only while the guest stands still", () => {
+  using setting = new Setting();
+  const { machine, xen, frames } = setting;
+  machine.map(xen.root, DIRECT_MAP, { frame: frames[1]! });
+  machine.map(xen.root, DIRECT_MAP + 0x1000n);
+  setting.setEntry(START, setting.entry(START) | entryBits.dirty);
+  const before = setting.entry(START);
+  const guest = setting.guest();
+  assertEquals(guest.protect([REGION]), 3);
+  assertEquals(
+    setting.writable(START, SECOND, DIRECT_MAP, DIRECT_MAP + 0x1000n),
+    [false, false, false, true],
+  );
+  assertEquals(setting.entry(START), before & ~entryBits.writable);
+  assertEquals(xen.calls, ["pause", "update 3", "unpause"]);
+  assertEquals(xen.pauses, 0);
+  assertEquals(guest.protect([REGION]), 0);
+});
+
+Deno.test("what is changed is found after the guest has stopped", () => {
+  using setting = new Setting();
+  const { machine, xen, frames } = setting;
+  const guest = setting.guest();
+  xen.onPause = () =>
+    void machine.map(xen.root, DIRECT_MAP, { frame: frames[0]! });
+  assertEquals(guest.protect([REGION]), 3);
+});
+
+Deno.test("the journal is written before the first entry is changed", () => {
+  using setting = new Setting();
+  const { xen } = setting;
+  const guest = setting.guest();
+  xen.onPause = () => assertEquals(setting.journal?.pause, "working");
+  xen.refuses = true;
+  assertThrows(() => guest.protect([REGION]), XenError, "mmu_update");
+  assertEquals(xen.pauses, 0);
+  assertEquals(setting.journal?.entries.length, 2);
+  assertEquals(setting.journal?.pause, undefined);
+});
+
+Deno.test("unprotecting gives back what was taken, and leaves no journal", () => {
+  using setting = new Setting();
+  const guest = setting.guest();
+  const before = [setting.entry(START), setting.entry(SECOND)];
+  guest.protect([REGION]);
+  assertEquals(guest.unprotect(), 2);
+  assertEquals([setting.entry(START), setting.entry(SECOND)], before);
+  assertEquals(setting.journal, undefined);
+  assertEquals(setting.xen.pauses, 0);
+});
+
+Deno.test("a page that was read-only before stays so", () => {
+  using setting = new Setting();
+  setting.setEntry(START, setting.entry(START) & ~entryBits.writable);
+  const guest = setting.guest();
+  assertEquals(guest.protect([REGION]), 1);
+  assertEquals(guest.unprotect(), 1);
+  assertEquals(setting.writable(START, SECOND), [false, true]);
+});
+
+Deno.test("an entry that leads elsewhere by now is left alone", () => {
+  using setting = new Setting();
+  const { machine, xen } = setting;
+  const guest = setting.guest();
+  guest.protect([REGION]);
+  machine.map(xen.root, START, { flags: entryBits.present });
+  assertEquals(guest.unprotect(), 1);
+  assertEquals(setting.writable(START, SECOND), [false, true]);
+});
+
+Deno.test("a region that is not mapped is not half protected", () => {
+  using setting = new Setting();
+  const guest = setting.guest();
+  setting.setEntry(SECOND, 0n);
+  assertThrows(() => guest.protect([REGION]), UnreadableMemoryError);
+  assertEquals(setting.writable(START), [true]);
+  assertEquals(setting.xen.pauses, 0);
+  assertEquals(setting.journal, undefined);
+});
+
+Deno.test("a guest without a journal is only looked at", () => {
+  using setting = new Setting();
+  using guest = new PvGuest(setting.xen.host, domain);
+  assertThrows(() => guest.protect([REGION]), TypeError);
+  assertEquals(setting.xen.calls, []);
+});
+
+Deno.test("a pause because of an attack is made once and undone once", () => {
+  using setting = new Setting();
+  const guest = setting.guest();
+  guest.pauseForAttack();
+  guest.pauseForAttack();
+  assertEquals([setting.xen.pauses, guest.pausedForAttack], [1, true]);
+  assertEquals(setting.journal?.attack, true);
+  guest.unpauseAfterAttack();
+  guest.unpauseAfterAttack();
+  assertEquals([setting.xen.pauses, guest.pausedForAttack], [0, false]);
+  assertEquals(setting.journal, undefined);
+});
+
+Deno.test("an operator's pause is not undone", () => {
+  using setting = new Setting();
+  setting.xen.pauses = 1;
+  const guest = setting.guest();
+  guest.protect([REGION]);
+  guest.pauseForAttack();
+  guest.unpauseAfterAttack();
+  guest.unprotect();
+  assertEquals(setting.xen.pauses, 1);
+});
+
+Deno.test("a guest that an operator let run is not let run twice", () => {
+  using setting = new Setting();
+  const guest = setting.guest();
+  guest.pauseForAttack();
+  setting.xen.pauses = 0;
+  assertEquals(guest.pausedForAttack, false);
+  guest.unpauseAfterAttack();
+  assertEquals(setting.xen.calls, ["pause"]);
+});
+
+Deno.test("what a killed monitor left behind is undone by the next one", () => {
+  using setting = new Setting();
+  setting.guest().protect([REGION]);
+  assertEquals(setting.writable(START, SECOND), [false, false]);
+  const next = setting.guest();
+  assertEquals(next.recover(false), "made 2 page-table entries writable");
+  assertEquals(setting.writable(START, SECOND), [true, true]);
+  assertEquals(setting.journal, undefined);
+  assertEquals(next.recover(false), undefined);
+});
+
+/** Pauses after a monitor died when it had just stopped the guest. */
+function pausesAfterKill(before: number, own = 1): number {
+  using setting = new Setting();
+  const path = `${setting.folder}/${domain.id}.json`;
+  setting.xen.pauses = before;
+  let then = "";
+  setting.xen.onPause = () => {
+    then = Deno.readTextFileSync(path);
+  };
+  setting.guest().protect([REGION]);
+  setting.end();
+  setting.xen.onPause = () => {};
+  setting.xen.pauses += own;
+  Deno.writeTextFileSync(path, then);
+  setting.guest().recover(false);
+  return setting.xen.pauses;
+}
+
+Deno.test("the pause of a monitor that was killed at work is undone", () => {
+  assertEquals(pausesAfterKill(0), 0);
+});
+
+Deno.test("a guest that somebody else had paused does not run because a monitor was killed", () => {
+  assertEquals(pausesAfterKill(1), 1);
+  // Killed after its note and before its own pause
+  assertEquals(pausesAfterKill(1, 0), 1);
+});
+
+Deno.test("a kill at work does not lose the pause after an attack", () => {
+  using setting = new Setting();
+  const guest = setting.guest();
+  guest.pauseForAttack();
+  guest.protect([REGION]);
+  assertEquals(setting.journal?.attack, true);
+  let during: KeptState | undefined;
+  setting.xen.onPause = () => during = setting.journal;
+  guest.unprotect();
+  assertEquals(during?.attack, true);
+  assertEquals(during?.pause, "working, paused before");
+});
+
+Deno.test("a pause that nobody noted is told", () => {
+  using setting = new Setting();
+  setting.guest().protect([REGION]);
+  setting.xen.pauses = 1;
+  const told = setting.guest().recover(false);
+  assertStringIncludes(told ?? "", `xl unpause ${domain.id}`);
+  assertEquals(setting.xen.pauses, 1);
+});
+
+Deno.test("aliases that come, go and change are found though a scan is kept", () => {
+  using setting = new Setting();
+  const { machine, xen, frames } = setting;
+  const guest = setting.guest();
+  const wanted = new Set([frames[0]!]);
+  const places = () =>
+    guest.aliases(wanted).aliases.map(({ address, writable }) =>
+      `${address.toString(16)} ${writable}`
+    ).sort();
+  const first = places();
+  assertEquals(first.length > 0, true);
+  // Until nothing new is mapped for the scan itself
+  for (let time = 0; time < 3; time++) assertEquals(places(), first);
+  const kept = guest.aliases(wanted);
+  assertEquals(guest.aliases(wanted) === kept, true);
+  const elsewhere = 0xffff_ff00_0000_3000n;
+  machine.map(xen.root, elsewhere, { frame: frames[0]! });
+  assertEquals(places(), [...first, `${elsewhere.toString(16)} true`].sort());
+  machine.map(xen.root, elsewhere, { frame: machine.allocate() });
+  assertEquals(places(), first);
+});
+
+Deno.test("a guest that is being taken apart is gone", () => {
+  using setting = new Setting();
+  const guest = setting.guest();
+  setting.xen.dying = true;
+  assertThrows(() => guest.refresh(), NoSuchDomainError);
+});
+
+Deno.test("a pause after an attack stays until it is released", () => {
+  using setting = new Setting();
+  setting.guest().pauseForAttack();
+  const next = setting.guest();
+  assertEquals(next.recover(false), "left it paused after an attack");
+  assertEquals([setting.xen.pauses, next.pausedForAttack], [1, true]);
+  assertEquals(setting.journal?.attack, true);
+  assertEquals(
+    setting.guest().recover(true),
+    "ended the pause after an attack",
+  );
+  assertEquals(setting.xen.pauses, 0);
+  assertEquals(setting.journal, undefined);
+});
+
+Deno.test("a journal of another domain is not acted upon", () => {
+  using setting = new Setting();
+  setting.guest().protect([REGION]);
+  setting.end();
+  const calls = setting.xen.calls.length;
+  using journal = new Journal(domain.id, setting.folder);
+  using guest = new PvGuest(
+    setting.xen.host,
+    { ...domain, uuid: "ffffffff-4455-6677-8899-aabbccddeeff" },
+    journal,
+  );
+  assertEquals(guest.recover(true), undefined);
+  assertEquals(setting.xen.calls.length, calls);
+});
+
+Deno.test("a guest that is gone is told as such", () => {
+  using setting = new Setting();
+  const guest = setting.guest();
+  setting.xen.contextError = ESRCH;
+  assertThrows(() => guest.refresh(), NoSuchDomainError, "web is gone");
+  setting.xen.contextError = 22;
+  assertThrows(() => guest.refresh(), XenError);
+});
+
+Deno.test("nothing stays mapped of a guest that is given back", () => {
+  using setting = new Setting();
+  const guest = setting.guest();
+  guest.compare(START, new Uint8Array(2 * PAGE_SIZE));
+  guest.read(START, 10);
+  guest.protect([REGION]);
+  assert(setting.machine.mappedPages > 2);
+  guest[Symbol.dispose]();
+  assertEquals(setting.machine.mappedPages, 0);
+});

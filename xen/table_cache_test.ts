@@ -1,0 +1,74 @@
+import { assert, assertEquals } from "@std/assert";
+import { ForeignFrames } from "./foreign_frames.ts";
+import { TableCache } from "./table_cache.ts";
+import { Machine } from "./testing/machine.ts";
+
+const DOMAIN = 7;
+
+function setUp(machine: Machine): TableCache {
+  return new TableCache(new ForeignFrames(machine.libraries), DOMAIN);
+}
+
+Deno.test("an entry is read as the guest's memory is now", () => {
+  using machine = new Machine();
+  const tables = setUp(machine);
+  const frame = machine.allocate();
+  machine.setEntry(frame, 511, 0x8000_0000_1234_5067n);
+  assertEquals(tables.entry(frame, 511), 0x8000_0000_1234_5067n);
+  machine.setEntry(frame, 511, 1n);
+  assertEquals(tables.entry(frame, 511), 1n);
+  tables.clear();
+});
+
+Deno.test("a table is mapped once", () => {
+  using machine = new Machine();
+  const tables = setUp(machine);
+  const frame = machine.allocate();
+  for (let index = 0; index < 512; index++) tables.entry(frame, index);
+  assertEquals(machine.mapCalls, 1);
+  tables.clear();
+});
+
+Deno.test("a frame that Xen refuses has no entries and hides no other's", () => {
+  using machine = new Machine();
+  const tables = setUp(machine);
+  const frames = Array.from({ length: 5 }, () => machine.allocate());
+  frames.forEach((frame) => machine.setEntry(frame, 0, frame));
+  machine.refused.add(frames[0]!).add(frames[3]!);
+  tables.load(frames);
+  const calls = machine.mapCalls;
+  assertEquals(
+    frames.map((frame) => tables.entry(frame, 0)),
+    [undefined, frames[1], frames[2], undefined, frames[4]],
+  );
+  assertEquals(machine.mapCalls - calls, 2);
+  // The mapping with the refused ones was given back
+  assertEquals(machine.mappedPages, 3);
+  tables.clear();
+});
+
+Deno.test("many tables are mapped in few calls", () => {
+  using machine = new Machine();
+  const tables = setUp(machine);
+  const frames = Array.from({ length: 600 }, () => machine.allocate());
+  frames.forEach((frame) => machine.setEntry(frame, 0, frame));
+  tables.load([...frames, ...frames]);
+  assertEquals(machine.mapCalls, 3);
+  assertEquals(machine.mappedPages, 600);
+  assert(frames.every((frame) => tables.entry(frame, 0) === frame));
+  tables.clear();
+});
+
+Deno.test("clearing unmaps every table and says so by the generation", () => {
+  using machine = new Machine();
+  const tables = setUp(machine);
+  const frame = machine.allocate();
+  tables.load([frame, machine.allocate()]);
+  const before = tables.generation;
+  tables.clear();
+  assertEquals(machine.mappedPages, 0);
+  assert(tables.generation > before);
+  machine.setEntry(frame, 1, 5n);
+  assertEquals(tables.entry(frame, 1), 5n);
+  tables.clear();
+});

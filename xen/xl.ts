@@ -1,0 +1,51 @@
+/** What an xl configuration says of the guest to be. */
+export interface GuestConfig {
+  readonly name: string;
+  readonly type: string;
+  /** Kernel file for a direct boot */
+  readonly kernel?: string;
+}
+
+async function xl(...args: string[]): Promise<string> {
+  let output: Deno.CommandOutput;
+  try {
+    output = await new Deno.Command("xl", { args, stdin: "null" }).output();
+  } catch (error) {
+    if (!(error instanceof Deno.errors.NotFound)) throw error;
+    throw new Deno.errors.NotFound(
+      "xl was not found: it comes with Xen's tools (xen-utils)",
+      { cause: error },
+    );
+  }
+  if (output.success) return new TextDecoder().decode(output.stdout);
+  const lines = new TextDecoder().decode(output.stderr).trim().split("\n");
+  throw new Error(`xl ${args[0]}: ${lines[0] || "failed"}`);
+}
+
+/**
+ * What xl itself understands of a configuration file.
+ *
+ * @param path The file
+ * @throws {Error} If xl finds it wrong; the message is xl's first line
+ */
+export async function readGuestConfig(path: string): Promise<GuestConfig> {
+  const json = JSON.parse(await xl("create", "--dryrun", "--quiet", path));
+  const { c_info: create = {}, b_info: build = {} } = json;
+  const kernel = build.kernel ?? build["type.pv"]?.kernel;
+  return {
+    name: String(create.name ?? ""),
+    type: String(create.type ?? ""),
+    ...(typeof kernel === "string" ? { kernel } : {}),
+  };
+}
+
+/** Creates a guest that does not run yet. */
+export async function createPaused(path: string): Promise<void> {
+  // xl has no long option for it
+  await xl("create", "-p", "--quiet", path);
+}
+
+/** Destroys a guest and all that the toolstack keeps of it. */
+export async function destroyGuest(nameOrId: string): Promise<void> {
+  await xl("destroy", nameOrId);
+}
