@@ -1,0 +1,136 @@
+import type { KernelFile } from "./kernel_file.ts";
+import type { GuestMemory } from "./memory.ts";
+import type { Profile, ProfileModule, Region } from "./profile.ts";
+import { pvTrapTable } from "./pv_trap_table.ts";
+import { simpleosFaultChannel } from "./simpleos_fault_channel.ts";
+import { type GuestSymbol, SymbolTable } from "./symbol_table.ts";
+import { XenNote } from "./xen_note.ts";
+
+const PAGE_SIZE = 4096n;
+const PAGE_FAULT_VECTOR = 14;
+/** Far more than SimpleOS has of code or of invariant data, bytes */
+const MAX_RANGE = 64n * 1024n * 1024n;
+
+/**
+ * SimpleOS, the small guest kernel of the tests. Source of its symbols and of
+ * its notes: tests/simpleos.
+ */
+export const simpleos: ProfileModule = {
+  name: "simpleos",
+
+  recognises(kernel: KernelFile): boolean {
+    return kernel.xenNote(XenNote.GUEST_OS) === "SimpleOS";
+  },
+
+  open(kernel: KernelFile): Profile {
+    const { path, elf } = kernel;
+    const symbols = new SymbolTable(elf.symbols);
+    const text = range(path, symbols, "_text", "_etext");
+    const invariant = range(
+      path,
+      symbols,
+      "__invariant_start",
+      "__invariant_end",
+    );
+    const pageFaultEntry = address(path, symbols, "page_fault_entry");
+    const bootComplete = address(path, symbols, "boot_complete");
+    const trapTable = symbols.address("trap_table");
+    const parts = [
+      { ...text, name: "kernel text", kind: "code" } as const,
+      ...invariantParts(elf.symbols, invariant),
+    ];
+    return {
+      os: [XenNote.GUEST_OS, XenNote.GUEST_VERSION]
+        .map((type) => kernel.xenNote(type))
+        .filter((text) => typeof text === "string" && text !== "")
+        .join(" ") || "SimpleOS",
+      symbols,
+      regions: parts.map(({ name, kind, start, end }) => {
+        const size = Number(end - start);
+        const trusted = elf.bytesAt(start, size);
+        if (trusted === undefined) {
+          throw new SyntaxError(`${path} does not hold the whole ${name}`);
+        }
+        return { name, kind, start, size, trusted };
+      }),
+      handlers: new Map([
+        ...trapTable === undefined ? [] : pvTrapTable(elf, trapTable),
+        [PAGE_FAULT_VECTOR, pageFaultEntry],
+      ]),
+      singleAddressSpace: true,
+      faultChannel: simpleosFaultChannel,
+      booted(memory: GuestMemory): boolean {
+        const bytes = memory.read(bootComplete, 4);
+        return new DataView(bytes.buffer, bytes.byteOffset, 4)
+          .getUint32(0, true) === 1;
+      },
+    };
+  },
+};
+
+/** Guest virtual addresses, page aligned; `end` is the first one after it. */
+interface Range {
+  readonly start: bigint;
+  readonly end: bigint;
+}
+
+function address(path: string, symbols: SymbolTable, name: string): bigint {
+  const found = symbols.address(name);
+  if (found === undefined) {
+    throw new SyntaxError(`${path} lacks the symbol ${name} of SimpleOS`);
+  }
+  return found;
+}
+
+function range(
+  path: string,
+  symbols: SymbolTable,
+  startName: string,
+  endName: string,
+): Range {
+  const start = address(path, symbols, startName);
+  const end = address(path, symbols, endName);
+  if (start % PAGE_SIZE !== 0n || end % PAGE_SIZE !== 0n) {
+    throw new SyntaxError(
+      `${path}: ${startName} and ${endName} are not page aligned`,
+    );
+  }
+  if (end <= start || end - start > MAX_RANGE) {
+    throw new SyntaxError(
+      `${path}: there is no sensible range from ${startName} to ${endName}`,
+    );
+  }
+  return { start, end };
+}
+
+/**
+ * The objects that begin a page of the invariant data, each with the pages
+ * that it occupies, and the pages between them.
+ */
+function invariantParts(
+  symbols: readonly GuestSymbol[],
+  { start, end }: Range,
+): (Range & Pick<Region, "name" | "kind">)[] {
+  const objects = symbols.filter(({ address, size }) =>
+    size > 0 && address % PAGE_SIZE === 0n && address >= start && address < end
+  );
+  // The largest first where several share an address: a table, then its slot
+  objects.sort((a, b) =>
+    a.address === b.address ? b.size - a.size : a.address < b.address ? -1 : 1
+  );
+  const parts: (Range & Pick<Region, "name" | "kind">)[] = [];
+  let at = start;
+  const addUpTo = (next: bigint, name: string) => {
+    if (next > at) parts.push({ name, kind: "data", start: at, end: next });
+    at = next;
+  };
+  for (const { name, address, size } of objects) {
+    if (address < at) continue;
+    addUpTo(address, "invariant data");
+    const pages = (BigInt(size) + PAGE_SIZE - 1n) / PAGE_SIZE;
+    const objectEnd = address + pages * PAGE_SIZE;
+    addUpTo(objectEnd < end ? objectEnd : end, name);
+  }
+  addUpTo(end, "invariant data");
+  return parts;
+}
