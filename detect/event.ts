@@ -1,0 +1,44 @@
+import type { Finding, Unreadable } from "./finding.ts";
+import type { GuestDomain } from "./guest.ts";
+
+/** What to do when an attack is found. */
+export const responses = ["report", "pause", "reboot", "destroy"] as const;
+export type Response = typeof responses[number];
+
+/** What is guarded in one region. */
+export interface GuardedRegion {
+  readonly name: string;
+  readonly kind: "code" | "data";
+  readonly start: bigint;
+  readonly pages: number;
+  readonly source: "kernel file" | "first reading";
+  readonly sha256: string;
+}
+
+/** Everything that xkmon reports of a guest, in the order it happens. */
+export type MonitorEvent =
+  & { readonly time: Date; readonly domain: GuestDomain }
+  & (
+    | {
+      readonly type: "armed";
+      readonly os: string;
+      /** `booting`: only contents are judged until the kernel is up */
+      readonly phase: "booting" | "running";
+      readonly regions: readonly GuardedRegion[];
+      /** Page-table entries that were made read-only */
+      readonly entries: number;
+    }
+    | { readonly type: "finding"; readonly finding: Finding }
+    | { readonly type: "unreadable"; readonly unreadable: Unreadable }
+    | {
+      readonly type: "response";
+      readonly response: Response;
+      readonly text: string;
+    }
+    | { readonly type: "notice"; readonly text: string }
+  );
+
+/** A `MonitorEvent` before time and domain are put to it. */
+export type EventBody = MonitorEvent extends infer E
+  ? E extends MonitorEvent ? Omit<E, "time" | "domain"> : never
+  : never;

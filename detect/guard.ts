@@ -1,0 +1,312 @@
+import type { Profile } from "../guestos/profile.ts";
+import { AddressSpace } from "./address_space.ts";
+import { attributeMethods } from "./attribute_method.ts";
+import type { EventBody, Response } from "./event.ts";
+import type { Detector, Finding, PassResult, Unreadable } from "./finding.ts";
+import { type Guest, PAGE_SIZE } from "./guest.ts";
+import { Incidents } from "./incidents.ts";
+import { InvariantData } from "./invariant_data.ts";
+import { KernelText } from "./kernel_text.ts";
+import { look } from "./look.ts";
+import { PageTables } from "./page_tables.ts";
+import { rules } from "./rules.ts";
+import { tellUnreadable } from "./tell_unreadable.ts";
+import { TrapTable } from "./trap_table.ts";
+import { type TrustedRegion, trustRegion } from "./trusted_region.ts";
+import { judgeWriteFault } from "./write_fault.ts";
+
+/** More make no difference to the time from an event to the pause. */
+const REHEARSALS = 3;
+
+/** A guest that a guard may also protect and stop. */
+export interface GuardedGuest extends Guest {
+  /** Makes ranges read-only in all their mappings; returns entries changed. */
+  protect(ranges: readonly { start: bigint; size: number }[]): number;
+  /** Undoes `protect`; returns entries changed. */
+  unprotect(): number;
+  /** Pauses the guest, once, because of an attack. */
+  pauseForAttack(): void;
+  readonly pausedForAttack: boolean;
+  /** Undoes `pauseForAttack`. */
+  unpauseAfterAttack(): void;
+  reboot(): void;
+  destroy(): Promise<void>;
+}
+
+/** How a guard works. */
+export interface GuardOptions {
+  readonly response: Response;
+  /** Passes from one full pass to the next */
+  readonly fullPassEvery: number;
+}
+
+/**
+ * Guards one guest: arms, looks, judges, responds. It knows no clock and no
+ * event source; who owns those calls `pass` and `faults`.
+ */
+export class Guard {
+  #guest: GuardedGuest;
+  #profile: Profile;
+  #options: GuardOptions;
+  #report: (event: EventBody) => void;
+  #incidents = new Incidents();
+  #unreadable = new Set<string>();
+  #regions: TrustedRegion[] = [];
+  #detectors: Detector[] = [];
+  #booted = false;
+  /** Keys of what was found when the guard armed */
+  #atArming: ReadonlySet<string> = new Set();
+  #passes = 0;
+  /** Paused by `hold`, not yet judged */
+  #held = false;
+  /** Sequences of the records that were on the fault page last time */
+  #lastFaults: ReadonlySet<bigint> = new Set();
+
+  /** @param report Gets every event, in order */
+  constructor(
+    guest: GuardedGuest,
+    profile: Profile,
+    options: GuardOptions,
+    report: (event: EventBody) => void,
+  ) {
+    this.#guest = guest;
+    this.#profile = profile;
+    this.#options = options;
+    this.#report = report;
+  }
+
+  /** Whether the kernel is up, so that all rules are at work. */
+  get booted(): boolean {
+    return this.#booted;
+  }
+
+  /**
+   * Takes the trusted copies, makes the regions read-only and puts the rules
+   * to work: those on contents at once, the others once the kernel is up.
+   *
+   * @throws {UnreadableMemoryError} If a region is not mapped
+   */
+  arm(): void {
+    const { symbols, regions } = this.#profile;
+    this.#guest.refresh();
+    const booted = this.#profile.booted(this.#guest);
+    if (this.#regions.length === 0) {
+      this.#regions = regions.map((region) => trustRegion(this.#guest, region));
+    }
+    const entries = this.#guest.protect(this.#regions);
+    this.#detectors = [
+      new KernelText(this.#guest, symbols, this.#regions),
+      new InvariantData(this.#guest, symbols, this.#regions),
+    ];
+    if (booted) {
+      this.#detectors.push(
+        new PageTables(this.#guest, symbols, this.#regions),
+        new TrapTable(this.#guest, this.#profile),
+      );
+      if (this.#profile.singleAddressSpace) {
+        this.#detectors.push(new AddressSpace(this.#guest));
+      }
+    }
+    const { findings } = look(this.#detectors, symbols, false);
+    this.#atArming = new Set(findings.map(({ key }) => key));
+    this.#booted = booted;
+    this.#rehearse();
+    this.#report({
+      type: "armed",
+      os: this.#profile.os,
+      phase: booted ? "running" : "booting",
+      regions: this.#regions.map((
+        { name, kind, start, size, source, sha256 },
+      ) => ({ name, kind, start, pages: size / PAGE_SIZE, source, sha256 })),
+      entries,
+    });
+  }
+
+  /**
+   * Stops the guest for nothing, a few times: code that runs for the first
+   * time is compiled then, and an attacker would have that time.
+   */
+  #rehearse(): void {
+    for (let time = 0; time < REHEARSALS; time++) {
+      this.hold();
+      if (this.#held) this.#guest.unpauseAfterAttack();
+      this.#held = false;
+    }
+  }
+
+  /** One look at the guest by every rule at work. */
+  #look(full: boolean): PassResult {
+    this.#guest.refresh();
+    const { findings, unreadable } = look(
+      this.#detectors,
+      this.#profile.symbols,
+      full,
+    );
+    return { findings: this.#attribute(findings), unreadable };
+  }
+
+  /** What was so before the tables were watched does not tell how it came. */
+  #attribute(findings: readonly Finding[]): readonly Finding[] {
+    if (!this.#booted) return findings;
+    return attributeMethods(findings).map((finding) => {
+      if (!this.#atArming.has(finding.key)) return finding;
+      const { method: _, ...rest } = finding;
+      return { ...rest, summary: `${rest.summary}, before xkmon armed` };
+    });
+  }
+
+  /**
+   * One pass: looks, and looks again before it believes what it found. With a
+   * response that stops the guest, the second look is at the paused guest.
+   */
+  async pass(): Promise<void> {
+    const notArmed = this.#booted ? [] : this.#armIfBooted();
+    const full = this.#passes++ % this.#options.fullPassEvery === 0;
+    const first = this.#look(full);
+    this.#reportUnreadable([...notArmed, ...first.unreadable]);
+    if (first.findings.length === 0) {
+      this.#incidents.fromPass([]);
+      return;
+    }
+    await this.#confirm(first.findings, full);
+  }
+
+  /**
+   * Puts all rules to work once the kernel is up. One that cannot be read, for
+   * a moment or for good, is told as that.
+   */
+  #armIfBooted(): Unreadable[] {
+    try {
+      this.#guest.refresh();
+      if (this.#profile.booted(this.#guest)) this.arm();
+      return [];
+    } catch (error) {
+      const { symbols } = this.#profile;
+      return [tellUnreadable(rules.pageTables, symbols, error)];
+    }
+  }
+
+  async #confirm(first: readonly Finding[], full: boolean): Promise<void> {
+    const stops = this.#options.response !== "report";
+    const paused = this.#guest.pausedForAttack;
+    if (stops && this.#incidents.anyNew(first)) {
+      this.#guest.pauseForAttack();
+    }
+    // By place, not by key: new bytes at each look are no reason for doubt
+    const places = new Set(first.map(placeOf));
+    const second = this.#look(full).findings;
+    // A paused guest does not change: what it shows needs no third look
+    const confirmed = this.#guest.pausedForAttack
+      ? second
+      : second.filter((finding) => places.has(placeOf(finding)));
+    const fresh = this.#incidents.fromPass(confirmed);
+    if (fresh.length > 0) {
+      for (const finding of fresh) this.#report({ type: "finding", finding });
+      await this.#respond();
+    } else if (!paused) {
+      this.#guest.unpauseAfterAttack();
+    }
+  }
+
+  /**
+   * Stops the guest because something came on its fault channel, until
+   * `faults` has judged it: every microsecond is the attacker's.
+   */
+  hold(): void {
+    if (this.#options.response === "report") return;
+    if (this.#detectors.length === 0 || this.#guest.pausedForAttack) return;
+    this.#guest.pauseForAttack();
+    this.#held = true;
+  }
+
+  /**
+   * Takes the fault records that the guest's handler wrote. What is there
+   * before the guard is armed was not stopped by it and is not judged.
+   *
+   * @param page Copy of the granted page, 4096 bytes
+   */
+  async faults(page: Uint8Array): Promise<void> {
+    const records = this.#profile.faultChannel?.decode(page, 0n) ?? [];
+    const before = this.#lastFaults;
+    // No highest sequence: a forged one would silence the true ones after it
+    this.#lastFaults = new Set(records.map(({ sequence }) => sequence));
+    if (this.#detectors.length === 0) return;
+    const stops = this.#options.response !== "report";
+    // A guest that was stopped for a fault and faults again was let run
+    const ran = stops && (this.#held || !this.#guest.pausedForAttack);
+    const fresh = new Map<string, Finding>();
+    for (const record of records) {
+      if (before.has(record.sequence)) continue;
+      const finding = judgeWriteFault(this.#profile, record);
+      if (finding === undefined) continue;
+      if (this.#incidents.fromFault(finding, performance.now()) || ran) {
+        fresh.set(finding.key, finding);
+      }
+    }
+    const held = this.#held;
+    this.#held = false;
+    if (fresh.size === 0) {
+      if (held) this.#guest.unpauseAfterAttack();
+      return;
+    }
+    if (stops) this.#guest.pauseForAttack();
+    for (const finding of fresh.values()) {
+      this.#report({ type: "finding", finding });
+    }
+    // What else it did is there to see while it stands still; a guest that
+    // runs on is looked at by the next pass, twice
+    if (stops) {
+      const { findings } = this.#look(false);
+      for (const finding of this.#incidents.fromPass(findings)) {
+        this.#report({ type: "finding", finding });
+      }
+    }
+    await this.#respond();
+  }
+
+  async #respond(): Promise<void> {
+    const { response } = this.#options;
+    const { id, name } = this.#guest.domain;
+    const texts: Record<Response, string> = {
+      report: `${name} runs on`,
+      pause: `${name} is paused; to let it run: xl unpause ${id}`,
+      reboot: `${name} is being rebooted`,
+      destroy: `${name} is being destroyed`,
+    };
+    if (response !== "report") {
+      this.#report({ type: "response", response, text: texts[response] });
+    }
+    if (response === "reboot") this.#guest.reboot();
+    if (response === "destroy") await this.#guest.destroy();
+  }
+
+  #reportUnreadable(now: readonly Unreadable[]): void {
+    const keyed = now.map((unreadable) =>
+      [
+        `${unreadable.rule.id} ${unreadable.address} ${unreadable.reason}`,
+        unreadable,
+      ] as const
+    );
+    for (const [key, unreadable] of keyed) {
+      if (!this.#unreadable.has(key)) {
+        this.#report({ type: "unreadable", unreadable });
+      }
+    }
+    this.#unreadable = new Set(keyed.map(([key]) => key));
+  }
+
+  /**
+   * Takes the protection off; the guest is as it was.
+   *
+   * @returns Page-table entries that were made writable again
+   */
+  disarm(): number {
+    this.#detectors = [];
+    return this.#guest.unprotect();
+  }
+}
+
+/** What a finding is about, whatever it shows there. */
+function placeOf({ rule, what }: Finding): string {
+  return `${rule.id} ${what}`;
+}

@@ -1,0 +1,462 @@
+import {
+  assert,
+  assertEquals,
+  assertRejects,
+  assertStringIncludes,
+  assertThrows,
+} from "@std/assert";
+import { UnreadableMemoryError } from "../guestos/memory.ts";
+import type { EventBody, Response } from "./event.ts";
+import { Guard } from "./guard.ts";
+import { faultPage } from "./testing/fault_page.ts";
+import {
+  ELSEWHERE,
+  guardedKernel,
+  LIMITS,
+  SCRATCH,
+  TABLE,
+  TEXT,
+} from "./testing/guarded_kernel.ts";
+
+/** Present, and a write */
+const WRITE_FAULT = 3;
+
+interface Setting {
+  readonly response?: Response;
+  readonly booted?: boolean;
+  /** Whether the kernel file tells the trusted bytes; else a first reading */
+  readonly fromFile?: boolean;
+}
+
+/** A guard of a small kernel; `told` is what it reported. */
+function setUp(
+  { response = "pause", booted = true, fromFile = true }: Setting = {},
+) {
+  const kernel = guardedKernel(booted);
+  const { profile } = kernel;
+  const untold = profile.regions.map(({ trusted: _, ...region }) => region);
+  const told: EventBody[] = [];
+  const guard = new Guard(
+    kernel.guest,
+    fromFile ? profile : { ...profile, regions: untold },
+    { response, fullPassEvery: 1000 },
+    (event) => {
+      told.push(event);
+      kernel.guest.calls.push(event.type);
+    },
+  );
+  return { ...kernel, guard, told };
+}
+
+/** The same, armed, with no trace of the arming. */
+function armed(setting: Setting = {}) {
+  const all = setUp(setting);
+  all.guard.arm();
+  all.told.length = 0;
+  all.guest.calls.length = 0;
+  return all;
+}
+
+/** Rule and place of each finding reported. */
+function findings(told: readonly EventBody[]): [string, bigint][] {
+  return told.flatMap((event) =>
+    event.type === "finding"
+      ? [[event.finding.rule.id, event.finding.address]]
+      : []
+  );
+}
+
+function fault(sequence: bigint, address = TABLE + 8n) {
+  return { sequence, address, ip: TEXT + 0x14n, errorCode: WRITE_FAULT };
+}
+
+Deno.test("arming makes every region read-only and says what is guarded", () => {
+  const { guest, guard, told } = setUp();
+  guard.arm();
+  assertEquals(guard.booted, true);
+  const [event, ...rest] = told;
+  assertEquals(rest, []);
+  if (event?.type !== "armed") throw new Error("The first event is `armed`");
+  assertEquals([event.os, event.phase, event.entries], [
+    "Synthetic 1.0",
+    "running",
+    4,
+  ]);
+  assertEquals(
+    event.regions.map(({ name, pages, source }) => [name, pages, source]),
+    [
+      ["kernel text", 2, "kernel file"],
+      ["sys_call_table", 1, "kernel file"],
+      ["limits", 1, "kernel file"],
+    ],
+  );
+  const writable = [TEXT, TEXT + 0x1000n, TABLE, LIMITS, SCRATCH]
+    .map((address) => (guest.entry(address) & 2n) !== 0n);
+  assertEquals(writable, [false, false, false, false, true]);
+});
+
+Deno.test("a region that is not mapped cannot be guarded", () => {
+  const { guest, guard, told } = setUp();
+  guest.unmap(LIMITS);
+  assertThrows(() => guard.arm(), UnreadableMemoryError);
+  assertEquals(told, []);
+});
+
+Deno.test("while the kernel boots only contents are judged", async () => {
+  const { guest, guard, told } = setUp({ booted: false, response: "report" });
+  guard.arm();
+  assertEquals(guard.booted, false);
+  guest.cpus = [{ ...guest.cpus[0]!, root: 0x99n, traps: [] }];
+  guest.setEntry(TABLE, guest.entry(TABLE) | 2n);
+  await guard.pass();
+  assertEquals(findings(told), []);
+  guest.write(TABLE + 8n, [0x18]);
+  await guard.pass();
+  assertEquals(findings(told), [["XK-002", TABLE + 8n]]);
+});
+
+Deno.test("once the kernel is up all rules are at work, from its state then", async () => {
+  const { guest, guard, told } = setUp({ booted: false, response: "report" });
+  guard.arm();
+  guest.cpus = [{ ...guest.cpus[0]!, root: 0x99n }];
+  guest.setEntry(TABLE, guest.entry(TABLE) | 2n);
+  guest.write(SCRATCH, [1]);
+  await guard.pass();
+  assertEquals(guard.booted, true);
+  assertEquals(
+    told.map((event) => event.type === "armed" && event.phase),
+    ["booting", "running"],
+  );
+  // Read-only again, and the root of now is trusted
+  assertEquals(guest.entry(TABLE) & 2n, 0n);
+  guest.cpus = [{ ...guest.cpus[0]!, root: 0x98n }];
+  await guard.pass();
+  assertEquals(findings(told), [["XK-005", 0x98000n]]);
+});
+
+Deno.test("what changes while the kernel boots does not become trusted", async () => {
+  for (const fromFile of [true, false]) {
+    const { guest, guard, told } = setUp({
+      booted: false,
+      response: "report",
+      fromFile,
+    });
+    guard.arm();
+    guest.write(LIMITS, [0xee]);
+    guest.write(SCRATCH, [1]);
+    await guard.pass();
+    assertEquals(findings(told), [["XK-002", LIMITS]]);
+  }
+});
+
+Deno.test("a kernel that hides itself for a moment is told of and armed afterwards", async () => {
+  const { guest, guard, told } = setUp({ booted: false });
+  guard.arm();
+  const entry = guest.entry(SCRATCH);
+  guest.unmap(SCRATCH);
+  await guard.pass();
+  await guard.pass();
+  assertEquals(guard.booted, false);
+  assertEquals(told.filter(({ type }) => type === "unreadable").length, 1);
+  guest.setEntry(SCRATCH, entry);
+  guest.write(SCRATCH, [1]);
+  await guard.pass();
+  assertEquals(guard.booted, true);
+});
+
+Deno.test("a quiet guest is neither stopped nor told of", async () => {
+  const { guest, guard, told } = armed();
+  for (let pass = 0; pass < 5; pass++) {
+    guest.write(SCRATCH + 0x10n, [pass]);
+    await guard.pass();
+  }
+  assertEquals(told, []);
+  assertEquals(guest.calls, []);
+});
+
+Deno.test("an attack is seen again on the paused guest before it is told", async () => {
+  const { guest, guard, told } = armed();
+  guest.write(TABLE + 8n, [0x18]);
+  await guard.pass();
+  assertEquals(guest.calls, ["pause", "finding", "response"]);
+  assertEquals(findings(told), [["XK-002", TABLE + 8n]]);
+  assertEquals(guest.paused, true);
+});
+
+Deno.test("a change that is gone at the second look is not told, and the guest runs on", async () => {
+  for (const response of ["pause", "report", "destroy"] as const) {
+    const { guest, guard, told } = armed({ response });
+    guest.beforeLook = (count) => {
+      // The arming was the first look
+      if (count === 2) guest.write(TABLE + 8n, [0x18]);
+      if (count === 3) guest.write(TABLE + 8n, [0x20]);
+    };
+    await guard.pass();
+    assertEquals(told, []);
+    assertEquals(guest.paused, false);
+    assertEquals(
+      guest.calls,
+      response === "report" ? [] : ["pause", "unpause"],
+    );
+  }
+});
+
+Deno.test("a guest that writes something new at each look is told of all the same", async () => {
+  const { guest, guard, told } = armed({ response: "report" });
+  guest.beforeLook = (count) => guest.write(TABLE + 8n, [0x40 + count]);
+  await guard.pass();
+  assertEquals(findings(told), [["XK-002", TABLE + 8n]]);
+});
+
+Deno.test("what only the second look shows is told when it is seen again", async () => {
+  const { guest, guard, told } = armed({ response: "report" });
+  guest.write(TABLE + 8n, [0x18]);
+  guest.beforeLook = (count) => {
+    if (count === 3) guest.write(LIMITS, [0xee]);
+  };
+  await guard.pass();
+  assertEquals(findings(told), [["XK-002", TABLE + 8n]]);
+  await guard.pass();
+  assertEquals(findings(told).slice(1), [["XK-002", LIMITS]]);
+});
+
+Deno.test("each incident is told once", async () => {
+  for (const response of ["report", "pause"] as const) {
+    const { guest, guard, told } = armed({ response });
+    guest.write(TABLE + 8n, [0x18]);
+    for (let pass = 0; pass < 4; pass++) await guard.pass();
+    assertEquals(findings(told).length, 1);
+    guest.write(LIMITS, [0xee]);
+    for (let pass = 0; pass < 4; pass++) await guard.pass();
+    assertEquals(findings(told).slice(1), [["XK-002", LIMITS]]);
+  }
+});
+
+Deno.test("an incident that goes away and comes back is new", async () => {
+  const { guest, guard, told } = armed({ response: "report" });
+  for (const byte of [0x18, 0x20, 0x18]) {
+    guest.write(TABLE + 8n, [byte]);
+    await guard.pass();
+    await guard.pass();
+  }
+  assertEquals(findings(told).length, 2);
+});
+
+Deno.test("a guest that an operator lets run is not stopped for what is known", async () => {
+  const { guest, guard } = armed();
+  guest.write(TABLE + 8n, [0x18]);
+  await guard.pass();
+  guest.letRun();
+  guest.calls.length = 0;
+  await guard.pass();
+  assertEquals(guest.calls, []);
+  assertEquals(guest.paused, false);
+});
+
+Deno.test("a second attack that proves nothing leaves the pause of the first", async () => {
+  const { guest, guard } = armed();
+  guest.write(TABLE + 8n, [0x18]);
+  await guard.pass();
+  let looks = 0;
+  guest.beforeLook = () => guest.write(LIMITS, [++looks === 1 ? 0xee : 0x11]);
+  await guard.pass();
+  assertEquals(guest.paused, true);
+});
+
+Deno.test("each response does what it says", async () => {
+  const expected: [Response, string[]][] = [
+    ["report", ["finding"]],
+    ["pause", ["pause", "finding", "response"]],
+    ["reboot", ["pause", "finding", "response", "reboot"]],
+    ["destroy", ["pause", "finding", "response", "destroy"]],
+  ];
+  for (const [response, calls] of expected) {
+    const { guest, guard, told } = armed({ response });
+    guest.write(TABLE + 8n, [0x18]);
+    await guard.pass();
+    assertEquals(guest.calls, calls);
+    const said = told.find(({ type }) => type === "response");
+    assertEquals(
+      said?.type === "response" ? said.response : undefined,
+      response === "report" ? undefined : response,
+    );
+  }
+});
+
+Deno.test("a destruction that fails is not kept quiet", async () => {
+  const { guest, guard } = armed({ response: "destroy" });
+  guest.destroy = () => Promise.reject(new Error("xl destroy: no"));
+  guest.write(TABLE + 8n, [0x18]);
+  await assertRejects(() => guard.pass(), Error, "xl destroy");
+});
+
+Deno.test("a fault stops the guest before it is told", async () => {
+  const { guest, guard, told } = armed();
+  await guard.faults(faultPage([fault(1n)]));
+  assertEquals(guest.calls, ["pause", "finding", "response"]);
+  assertEquals(findings(told), [["XK-002", TABLE + 8n]]);
+});
+
+Deno.test("with a fault the guest is looked at as well", async () => {
+  const { guest, guard, told } = armed();
+  guest.write(LIMITS, [0xee]);
+  await guard.faults(faultPage([fault(1n)]));
+  assertEquals(findings(told), [["XK-002", TABLE + 8n], ["XK-002", LIMITS]]);
+  await guard.pass();
+  assertEquals(findings(told).length, 2);
+});
+
+Deno.test("an event holds the guest until its fault is judged", async () => {
+  const { guest, guard } = armed();
+  guard.hold();
+  assertEquals(guest.calls, ["pause"]);
+  await guard.faults(faultPage([fault(1n)]));
+  assertEquals(guest.calls, ["pause", "finding", "response"]);
+  assertEquals(guest.paused, true);
+});
+
+Deno.test("a guest that was held for nothing runs on", async () => {
+  const { guest, guard } = armed();
+  for (const page of [new Uint8Array(4096), faultPage([fault(1n, SCRATCH)])]) {
+    guard.hold();
+    await guard.faults(page);
+  }
+  assertEquals(guest.calls, ["pause", "unpause", "pause", "unpause"]);
+  assertEquals(guest.paused, false);
+});
+
+Deno.test("an event for nothing does not end the pause after an attack", async () => {
+  const { guest, guard } = armed();
+  await guard.faults(faultPage([fault(1n)]));
+  guard.hold();
+  await guard.faults(faultPage([fault(1n)]));
+  assertEquals(guest.paused, true);
+  assertEquals(guest.calls, ["pause", "finding", "response"]);
+});
+
+Deno.test("a guest that is only reported of is not held, nor one that is not armed", () => {
+  const reported = armed({ response: "report" });
+  reported.guard.hold();
+  assertEquals(reported.guest.calls, []);
+  const unarmed = setUp();
+  unarmed.guard.hold();
+  assertEquals(unarmed.guest.calls, []);
+});
+
+Deno.test("faults from before the arming are not judged, those after it are", async () => {
+  const { guard, told } = setUp({ response: "report" });
+  await guard.faults(faultPage([fault(1n)]));
+  guard.arm();
+  await guard.faults(faultPage([fault(1n), fault(2n, LIMITS)]));
+  assertEquals(findings(told), [["XK-002", LIMITS]]);
+});
+
+Deno.test("faults that concern nothing protected change nothing", async () => {
+  const { guest, guard, told } = armed();
+  await guard.faults(faultPage([
+    fault(1n, SCRATCH),
+    { ...fault(2n), errorCode: 1 },
+  ]));
+  await guard.faults(new Uint8Array(4096));
+  assertEquals(told, []);
+  assertEquals(guest.calls, []);
+});
+
+Deno.test("a record is taken once, and a write tried again is the same incident", async () => {
+  const { guard, told } = armed({ response: "report" });
+  await guard.faults(faultPage([fault(1n)]));
+  await guard.faults(faultPage([fault(1n)]));
+  await guard.faults(faultPage([fault(1n), fault(2n)]));
+  assertEquals(findings(told).length, 1);
+  await guard.faults(faultPage([fault(1n), fault(2n), fault(3n, LIMITS)]));
+  assertEquals(findings(told).slice(1), [["XK-002", LIMITS]]);
+});
+
+Deno.test("a write that is tried again after the guest was let run is told and stopped again", async () => {
+  const { guest, guard, told } = armed();
+  await guard.faults(faultPage([fault(1n)]));
+  assertEquals(guest.pausedForAttack, true);
+  guest.unpauseAfterAttack();
+  await guard.faults(faultPage([fault(1n), fault(2n), fault(3n)]));
+  assertEquals(findings(told).length, 2);
+  assertEquals(guest.pausedForAttack, true);
+});
+
+Deno.test("a forged sequence does not mute the faults after it", async () => {
+  const { guard, told } = armed({ response: "report" });
+  const forged = fault(2n ** 64n - 1n, SCRATCH);
+  await guard.faults(faultPage([forged]));
+  await guard.faults(faultPage([forged, fault(1n)]));
+  await guard.faults(faultPage([forged, fault(1n), fault(2n, LIMITS)]));
+  assertEquals(findings(told), [["XK-002", TABLE + 8n], ["XK-002", LIMITS]]);
+});
+
+Deno.test("a storm of faults is told once a place", async () => {
+  const { guest, guard, told } = armed({ response: "report" });
+  for (let round = 0n; round < 100n; round++) {
+    const records = Array.from(
+      { length: 63 },
+      (_, n) => fault(round * 63n + BigInt(n) + 1n, TABLE + 8n * BigInt(n % 3)),
+    );
+    await guard.faults(faultPage(records));
+  }
+  assertEquals(findings(told).length, 3);
+  assertEquals(guest.calls.filter((call) => call !== "finding"), []);
+});
+
+Deno.test("a place that cannot be read is told once, until it can be read again", async () => {
+  const { guest, guard, told } = armed({ booted: false });
+  const entry = guest.entry(LIMITS);
+  const places = () => told.filter(({ type }) => type === "unreadable").length;
+  guest.unmap(LIMITS);
+  await guard.pass();
+  await guard.pass();
+  assertEquals(places(), 1);
+  assertEquals(findings(told), []);
+  guest.setEntry(LIMITS, entry);
+  await guard.pass();
+  guest.unmap(LIMITS);
+  await guard.pass();
+  assertEquals(places(), 2);
+});
+
+Deno.test("an unreadable region does not hide an attack on another", async () => {
+  const { guest, guard, told } = armed({ booted: false });
+  guest.unmap(LIMITS);
+  guest.write(TABLE + 8n, [0x18]);
+  await guard.pass();
+  assertEquals(findings(told), [["XK-002", TABLE + 8n]]);
+  assertEquals(guest.paused, true);
+});
+
+Deno.test("the attack that a drift tells is named with its method", async () => {
+  const { guest, guard, told } = armed({ response: "report" });
+  guest.mapFrame(ELSEWHERE, guest.frame(TABLE));
+  guest.write(ELSEWHERE + 8n, [0x18]);
+  await guard.pass();
+  assertEquals(
+    told.map((event) => event.type === "finding" && event.finding.method),
+    ["alias", undefined],
+  );
+});
+
+Deno.test("what was changed before the arming is told as that, and not how", async () => {
+  const { guest, guard, told } = setUp({ response: "report" });
+  guest.write(TABLE + 8n, [0x99]);
+  guard.arm();
+  await guard.pass();
+  const [event] = told.filter(({ type }) => type === "finding");
+  assert(event?.type === "finding");
+  assertEquals(event.finding.method, undefined);
+  assertStringIncludes(event.finding.summary, "before xkmon armed");
+});
+
+Deno.test("disarming makes writable what arming made read-only", async () => {
+  const { guest, guard } = armed();
+  assertEquals(guard.disarm(), 4);
+  assertEquals(guest.entry(TABLE) & 2n, 2n);
+  guest.write(TABLE + 8n, [0x18]);
+  guest.calls.length = 0;
+  await guard.pass();
+  assertEquals(guest.calls, []);
+});

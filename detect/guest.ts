@@ -1,0 +1,42 @@
+import type { GuestMemory } from "../guestos/memory.ts";
+import type { AliasScan } from "../xen/aliases.ts";
+import type { Mapped, NotMapped } from "../xen/page_walk.ts";
+import type { CpuState } from "../xen/vcpu_context.ts";
+
+/** Bytes of a guest page */
+export const PAGE_SIZE = 4096;
+
+/** The domain that a finding is about. */
+export interface GuestDomain {
+  readonly id: number;
+  readonly name: string;
+  readonly uuid: string;
+}
+
+/**
+ * A guest as detectors see it: no raw API, and nothing that depends on how the
+ * memory is reached.
+ */
+export interface Guest extends GuestMemory {
+  readonly domain: GuestDomain;
+  /** State of each virtual CPU at the last `refresh` */
+  readonly cpus: readonly CpuState[];
+  /** Looks at the virtual CPUs anew; all else answers from what they say. */
+  refresh(): void;
+  /** Where each page of a page-aligned range leads at this moment. */
+  walks(start: bigint, size: number): readonly (Mapped | NotMapped)[];
+  /**
+   * Compares a page-aligned range with a trusted copy through the current
+   * page tables.
+   *
+   * @returns Positions of the pages that differ
+   */
+  compare(start: bigint, trusted: Uint8Array<ArrayBuffer>): number[];
+  /** A copy of bytes, placed so that `compare` is fast with it. */
+  trustedCopy(bytes: Uint8Array): Uint8Array<ArrayBuffer>;
+  /**
+   * Every mapping of some frames in the kernel half. Given the same set again,
+   * nothing is looked at again while the page tables stay as they are.
+   */
+  aliases(frames: ReadonlySet<bigint>): AliasScan;
+}

@@ -1,0 +1,67 @@
+import type { SymbolTable } from "../guestos/symbol_table.ts";
+import { compareRegion } from "./differences.ts";
+import { eachRegion } from "./each_region.ts";
+import { elfHash } from "./elf_hash.ts";
+import type { Detector, Finding, Unreadable } from "./finding.ts";
+import { type Guest, PAGE_SIZE } from "./guest.ts";
+import { rules } from "./rules.ts";
+import type { TrustedRegion } from "./trusted_region.ts";
+
+/**
+ * XK-001: the kernel's code is what the trusted copy says. A full pass hashes
+ * each page as well (ELFHash, as in the paper) and compares with the hashes
+ * of the start: it does not rest on the copy in our own memory.
+ */
+export class KernelText implements Detector {
+  readonly rule = rules.kernelText;
+  #guest: Guest;
+  #symbols: SymbolTable;
+  #regions: readonly TrustedRegion[];
+
+  constructor(
+    guest: Guest,
+    symbols: SymbolTable,
+    regions: readonly TrustedRegion[],
+  ) {
+    this.#guest = guest;
+    this.#symbols = symbols;
+    this.#regions = regions.filter(({ kind }) => kind === "code");
+  }
+
+  check(full: boolean): Iterable<Finding | Unreadable> {
+    return eachRegion(this.rule, this.#symbols, this.#regions, (region) => {
+      const changes = compareRegion(
+        this.#guest,
+        this.#symbols,
+        region,
+        this.rule,
+        "kernel code was changed",
+      );
+      // Bytes say more than hashes; hashes find what bytes could not
+      return full && changes.length === 0
+        ? this.#compareHashes(region)
+        : changes;
+    });
+  }
+
+  #compareHashes(region: TrustedRegion): Finding[] {
+    const findings: Finding[] = [];
+    region.pageHashes.forEach((expected, page) => {
+      const address = region.start + BigInt(page * PAGE_SIZE);
+      const found = elfHash(this.#guest.read(address, PAGE_SIZE));
+      if (found === expected) return;
+      findings.push({
+        rule: this.rule,
+        seen: "compare",
+        what: region.name,
+        address,
+        symbol: this.#symbols.describe(address),
+        summary: `ELFHash of the page was ${expected.toString(16)}, is ${
+          found.toString(16)
+        }`,
+        key: `${this.rule.id} ${address.toString(16)} hash ${found}`,
+      });
+    });
+    return findings;
+  }
+}

@@ -1,0 +1,29 @@
+import type { SymbolTable } from "../guestos/symbol_table.ts";
+import type { Detector, Finding, PassResult, Unreadable } from "./finding.ts";
+import { tellUnreadable } from "./tell_unreadable.ts";
+
+/**
+ * One look at a guest by several rules. What one of them could not read hides
+ * neither what it found before nor what the others find.
+ *
+ * @param full Do also what is too slow for every pass
+ */
+export function look(
+  detectors: readonly Detector[],
+  symbols: SymbolTable,
+  full: boolean,
+): PassResult {
+  const findings: Finding[] = [];
+  const unreadable: Unreadable[] = [];
+  for (const detector of detectors) {
+    try {
+      for (const told of detector.check(full)) {
+        if ("reason" in told) unreadable.push(told);
+        else findings.push(told);
+      }
+    } catch (error) {
+      unreadable.push(tellUnreadable(detector.rule, symbols, error));
+    }
+  }
+  return { findings, unreadable };
+}

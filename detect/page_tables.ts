@@ -1,0 +1,208 @@
+import type { SymbolTable } from "../guestos/symbol_table.ts";
+import type { Mapped, NotMapped, WalkStep } from "../xen/page_walk.ts";
+import type { Detector, Drift, Finding, Unreadable } from "./finding.ts";
+import { type Guest, PAGE_SIZE } from "./guest.ts";
+import { littleEndian } from "./little_endian.ts";
+import { rules } from "./rules.ts";
+import type { TrustedRegion } from "./trusted_region.ts";
+
+/** Bits that the processor sets by itself: accessed and dirty */
+const IGNORED = 0x60n;
+
+/** The way to one page as it must be. */
+interface Baseline {
+  readonly region: TrustedRegion;
+  readonly address: bigint;
+  readonly walk: Mapped;
+}
+
+/**
+ * XK-003: every protected address leads to the frame to which it led when
+ * xkmon armed, through the same tables with the same permissions, and no new
+ * mapping makes its frame writable.
+ */
+export class PageTables implements Detector {
+  readonly rule = rules.pageTables;
+  #guest: Guest;
+  #symbols: SymbolTable;
+  #seen: {
+    region: TrustedRegion;
+    walks: readonly (Mapped | NotMapped)[];
+    /** By page; none for a page that was not mapped */
+    baselines: readonly (Baseline | undefined)[];
+  }[] = [];
+  #frames = new Map<bigint, Baseline>();
+  /** The same set each time, so that a scan can stand for the next one */
+  #wanted: ReadonlySet<bigint>;
+
+  /**
+   * The page tables as they are now are trusted; to be made after the regions
+   * were made read-only.
+   */
+  constructor(
+    guest: Guest,
+    symbols: SymbolTable,
+    regions: readonly TrustedRegion[],
+  ) {
+    this.#guest = guest;
+    this.#symbols = symbols;
+    for (const region of regions) {
+      const walks = guest.walks(region.start, region.size);
+      const baselines = walks.map((walk, page) => {
+        if (walk.kind !== "mapped") return undefined;
+        const address = region.start + BigInt(page * PAGE_SIZE);
+        const baseline = { region, address, walk };
+        this.#frames.set(walk.frame, baseline);
+        return baseline;
+      });
+      // A page that is writable after all has to be judged, too
+      const writable = walks.some((walk) =>
+        walk.kind === "mapped" && walk.writable
+      );
+      this.#seen.push({ region, walks: writable ? [] : walks, baselines });
+    }
+    this.#wanted = new Set(this.#frames.keys());
+  }
+
+  *check(): Generator<Finding | Unreadable> {
+    yield* this.#drift();
+    yield* this.#writableAliases();
+  }
+
+  *#drift(): Generator<Finding | Unreadable> {
+    for (const { region, walks: before, baselines } of this.#seen) {
+      const walks = this.#guest.walks(region.start, region.size);
+      if (walks === before) continue;
+      for (let page = 0; page < walks.length; page++) {
+        const baseline = baselines[page];
+        if (baseline === undefined) {
+          yield this.#unreadable(
+            region.start + BigInt(page * PAGE_SIZE),
+            "was not mapped when xkmon armed",
+          );
+          continue;
+        }
+        const walk = walks[page]!;
+        if (walk.kind === "no-frame") {
+          yield this.#unreadable(baseline.address, walk.kind);
+          continue;
+        }
+        const finding = this.#compare(baseline, walk);
+        if (finding !== undefined) yield finding;
+      }
+    }
+  }
+
+  #compare(
+    baseline: Baseline,
+    walk: Mapped | NotMapped,
+  ): Finding | undefined {
+    const { walk: before } = baseline;
+    if (walk.kind !== "mapped") {
+      return this.#finding(
+        baseline,
+        "unmapped",
+        `page is not mapped any more (${walk.kind})`,
+        walk.kind,
+      );
+    }
+    if (walk.frame !== before.frame) {
+      return this.#finding(
+        baseline,
+        "swapped",
+        `page was swapped: frame 0x${before.frame.toString(16)} became 0x${
+          walk.frame.toString(16)
+        }`,
+        `${walk.frame}`,
+        lastEntries(before.steps, walk.steps),
+      );
+    }
+    // Whoever armed made it read-only: it may not have been writable before
+    if (walk.writable) {
+      return this.#finding(
+        baseline,
+        "writable",
+        "page was made writable",
+        "",
+        lastEntries(before.steps, walk.steps),
+      );
+    }
+    const step = walk.steps.findIndex((step, level) =>
+      differs(step, before.steps[level])
+    );
+    if (step < 0 && walk.steps.length === before.steps.length) return undefined;
+    const changed = walk.steps[Math.max(step, 0)]!;
+    return this.#finding(
+      baseline,
+      "entry",
+      `level ${changed.level} page-table entry was changed`,
+      `level ${changed.level} ${changed.entry}`,
+      [before.steps[Math.max(step, 0)]!.entry, changed.entry],
+    );
+  }
+
+  *#writableAliases(): Generator<Finding | Unreadable> {
+    const { aliases, complete } = this.#guest.aliases(this.#wanted);
+    for (const { address, frame, writable } of aliases) {
+      const baseline = this.#frames.get(frame);
+      // The protected address itself is judged above
+      if (!writable || baseline === undefined) continue;
+      if (address === baseline.address) continue;
+      yield this.#finding(
+        baseline,
+        "alias",
+        `page has a writable second mapping at 0x${address.toString(16)}`,
+        `${address}`,
+      );
+    }
+    // A mapping may hide where nobody looked
+    const [anywhere] = this.#frames.values();
+    if (!complete && anywhere !== undefined) {
+      yield this.#unreadable(
+        anywhere.address,
+        "not every page table could be searched for other mappings",
+      );
+    }
+  }
+
+  #unreadable(address: bigint, reason: string): Unreadable {
+    const what = this.#symbols.describe(address);
+    return { rule: this.rule, what, address, reason };
+  }
+
+  #finding(
+    { region, address }: Baseline,
+    drift: Drift,
+    summary: string,
+    state: string,
+    entries?: readonly [bigint, bigint],
+  ): Finding {
+    return {
+      rule: this.rule,
+      seen: "drift",
+      drift,
+      what: region.name,
+      address,
+      symbol: this.#symbols.describe(address),
+      summary,
+      ...(entries === undefined ? {} : {
+        expected: littleEndian(entries[0]),
+        found: littleEndian(entries[1]),
+      }),
+      key: `${this.rule.id} ${address.toString(16)} ${drift} ${state}`,
+    };
+  }
+}
+
+function differs(now: WalkStep, before: WalkStep | undefined): boolean {
+  return before === undefined || now.table !== before.table ||
+    now.index !== before.index ||
+    ((now.entry ^ before.entry) & ~IGNORED) !== 0n;
+}
+
+function lastEntries(
+  before: readonly WalkStep[],
+  now: readonly WalkStep[],
+): readonly [bigint, bigint] {
+  return [before.at(-1)!.entry, now.at(-1)!.entry];
+}

@@ -1,0 +1,135 @@
+import { assertEquals, assertMatch } from "@std/assert";
+import type { Finding } from "./finding.ts";
+import { PageTables } from "./page_tables.ts";
+import {
+  ELSEWHERE,
+  guardedKernel,
+  LIMITS,
+  SCRATCH,
+  TABLE,
+  TEXT,
+} from "./testing/guarded_kernel.ts";
+import { trustedRegions } from "./testing/trusted_regions.ts";
+
+const ACCESSED_DIRTY = 0x60n;
+const WRITABLE = 2n;
+const NO_EXECUTE = 1n << 63n;
+
+function setUp() {
+  const kernel = guardedKernel();
+  const { guest, profile } = kernel;
+  const regions = trustedRegions(kernel);
+  guest.protect(regions);
+  return { guest, tables: new PageTables(guest, profile.symbols, regions) };
+}
+
+/** What is told, and that all of it are findings. */
+function findings(tables: PageTables): Finding[] {
+  return [...tables.check()].map((told) => {
+    if ("reason" in told) throw new Error(told.reason);
+    assertEquals([told.rule.id, told.seen], ["XK-003", "drift"]);
+    return told;
+  });
+}
+
+function places(tables: PageTables): [string | undefined, bigint][] {
+  return findings(tables).map(({ drift, address }) => [drift, address]);
+}
+
+Deno.test("page tables that stay as they were give no finding", () => {
+  assertEquals(findings(setUp().tables), []);
+});
+
+Deno.test("accessed and dirty bits are the processor's own", () => {
+  const { guest, tables } = setUp();
+  guest.setEntry(TABLE, guest.entry(TABLE) | ACCESSED_DIRTY);
+  guest.upperEntries[2]! |= ACCESSED_DIRTY;
+  assertEquals(findings(tables), []);
+});
+
+Deno.test("a page that was made writable is found", () => {
+  const { guest, tables } = setUp();
+  guest.setEntry(TABLE, guest.entry(TABLE) | WRITABLE);
+  assertEquals(places(tables), [["writable", TABLE]]);
+  const [{ expected, found, what }] = findings(tables) as [Finding];
+  assertEquals(what, "sys_call_table");
+  assertEquals([expected![0]! & 2, found![0]! & 2], [0, 2]);
+});
+
+Deno.test("a page that was swapped is found, also where it is read-only", () => {
+  const { guest, tables } = setUp();
+  guest.map(ELSEWHERE, guest.read(LIMITS, 4096));
+  const before = guest.frame(LIMITS);
+  guest.mapFrame(LIMITS, guest.frame(ELSEWHERE), false);
+  assertEquals(places(tables), [["swapped", LIMITS]]);
+  assertMatch(
+    findings(tables)[0]!.summary,
+    new RegExp(
+      `frame 0x${before.toString(16)} became 0x${
+        guest.frame(ELSEWHERE).toString(16)
+      }`,
+    ),
+  );
+});
+
+Deno.test("a page that is not mapped any more is found", () => {
+  const { guest, tables } = setUp();
+  guest.unmap(TEXT + 0x1000n);
+  assertEquals(places(tables), [["unmapped", TEXT + 0x1000n]]);
+});
+
+Deno.test("other changes of an entry are found, also of upper tables", () => {
+  const { guest, tables } = setUp();
+  guest.setEntry(LIMITS, guest.entry(LIMITS) | NO_EXECUTE);
+  assertEquals(places(tables), [["entry", LIMITS]]);
+  assertMatch(findings(tables)[0]!.summary, /^level 1 /);
+  const upper = setUp();
+  upper.guest.upperEntries[1]! |= 4n;
+  assertEquals(places(upper.tables), [
+    ["entry", TEXT],
+    ["entry", TEXT + 0x1000n],
+    ["entry", TABLE],
+    ["entry", LIMITS],
+  ]);
+  assertMatch(findings(upper.tables)[0]!.summary, /^level 3 /);
+});
+
+Deno.test("a writable second mapping is found, a read-only one is not", () => {
+  const { guest, tables } = setUp();
+  guest.mapFrame(ELSEWHERE, guest.frame(TABLE), false);
+  assertEquals(findings(tables), []);
+  guest.mapFrame(ELSEWHERE, guest.frame(TABLE), true);
+  assertEquals(places(tables), [["alias", TABLE]]);
+  assertMatch(findings(tables)[0]!.summary, /at 0xffffffff80009000$/);
+});
+
+Deno.test("pages that are not protected may be mapped in any way", () => {
+  const { guest, tables } = setUp();
+  guest.mapFrame(ELSEWHERE, guest.frame(SCRATCH), true);
+  guest.unmap(SCRATCH);
+  assertEquals(findings(tables), []);
+});
+
+Deno.test("tables that could not be searched are told after the findings", () => {
+  const { guest, tables } = setUp();
+  guest.mapFrame(ELSEWHERE, guest.frame(TABLE), true);
+  guest.complete = false;
+  const told = [...tables.check()];
+  assertEquals(told.length, 2);
+  assertEquals("drift" in told[0]! && told[0].drift, "alias");
+  assertMatch("reason" in told[1]! ? told[1].reason : "", /page table/);
+});
+
+Deno.test("a page that was not mapped at the start is not taken for another", () => {
+  const kernel = guardedKernel();
+  const { guest, profile } = kernel;
+  const regions = trustedRegions(kernel);
+  guest.protect(regions);
+  guest.unmap(TEXT);
+  const tables = new PageTables(guest, profile.symbols, regions);
+  guest.setEntry(TEXT + 0x1000n, guest.entry(TEXT + 0x1000n) | WRITABLE);
+  const told = [...tables.check()];
+  assertEquals(told.map(({ address }) => address), [TEXT, TEXT + 0x1000n]);
+  assertEquals("reason" in told[0]!, true);
+  assertEquals("drift" in told[1]! && told[1].drift, "writable");
+});

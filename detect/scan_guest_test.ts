@@ -1,0 +1,59 @@
+import { assertEquals } from "@std/assert";
+import { scanGuest } from "./scan_guest.ts";
+import {
+  guardedKernel,
+  LIMITS,
+  SCRATCH,
+  TABLE,
+  TEXT,
+} from "./testing/guarded_kernel.ts";
+
+Deno.test("a guest that is as its file says is clean, and left alone", () => {
+  const { guest, profile } = guardedKernel();
+  assertEquals(scanGuest(guest, profile), { findings: [], unreadable: [] });
+  assertEquals(guest.calls, []);
+});
+
+Deno.test("one look finds changed code, data and handlers", () => {
+  const { guest, profile } = guardedKernel();
+  guest.write(TEXT + 0x1000n, [0xcc]);
+  guest.write(TABLE, [0xcc]);
+  guest.cpus = [{
+    ...guest.cpus[0]!,
+    traps: [{ vector: 14, address: TABLE, cs: 0xe033, flags: 0 }],
+  }];
+  const { findings } = scanGuest(guest, profile);
+  assertEquals(
+    findings.map(({ rule }) => rule.id),
+    ["XK-001", "XK-002", "XK-004"],
+  );
+});
+
+Deno.test("one look does not tell how a change was made", () => {
+  const { guest, profile } = guardedKernel();
+  guest.write(TABLE, [0xcc]);
+  assertEquals(
+    scanGuest(guest, profile).findings.map((finding) => "method" in finding),
+    [false],
+  );
+});
+
+Deno.test("handlers of a kernel that boots are not judged", () => {
+  const { guest, profile } = guardedKernel(false);
+  guest.cpus = [{ ...guest.cpus[0]!, traps: [] }];
+  assertEquals(scanGuest(guest, profile).findings, []);
+  guest.write(SCRATCH, [1]);
+  assertEquals(
+    scanGuest(guest, profile).findings.map(({ what }) => what),
+    ["handler of trap 14"],
+  );
+});
+
+Deno.test("an unreadable region is never clean and hides no finding", () => {
+  const { guest, profile } = guardedKernel();
+  guest.unmap(LIMITS);
+  guest.write(TABLE, [0xcc]);
+  const { findings, unreadable } = scanGuest(guest, profile);
+  assertEquals(findings.map(({ address }) => address), [TABLE]);
+  assertEquals(unreadable.map(({ address }) => address), [LIMITS]);
+});

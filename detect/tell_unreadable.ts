@@ -1,0 +1,21 @@
+import { UnreadableMemoryError } from "../guestos/memory.ts";
+import type { SymbolTable } from "../guestos/symbol_table.ts";
+import type { Unreadable } from "./finding.ts";
+import type { Rule } from "./rules.ts";
+
+/**
+ * Turns guest memory that could not be read into what is told of it.
+ *
+ * @param rule Which could not tell
+ * @param error What was caught
+ * @throws The error itself if it is another one
+ */
+export function tellUnreadable(
+  rule: Rule,
+  symbols: SymbolTable,
+  error: unknown,
+): Unreadable {
+  if (!(error instanceof UnreadableMemoryError)) throw error;
+  const { address, reason } = error;
+  return { rule, what: symbols.describe(address), address, reason };
+}

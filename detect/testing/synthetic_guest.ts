@@ -1,0 +1,255 @@
+import { UnreadableMemoryError } from "../../guestos/memory.ts";
+import type { AliasScan } from "../../xen/aliases.ts";
+import type { Mapped, NotMapped, WalkStep } from "../../xen/page_walk.ts";
+import type { CpuState } from "../../xen/vcpu_context.ts";
+import type { GuardedGuest } from "../guard.ts";
+import { PAGE_SIZE } from "../guest.ts";
+
+const PRESENT = 1n;
+const WRITABLE = 2n;
+const FLAGS = PRESENT | WRITABLE;
+const FRAME_SHIFT = 12n;
+
+/** Frames of the tables above the last level, from the root down */
+const TABLES = [1n, 2n, 3n, 4n] as const;
+
+function frameOf(entry: bigint): bigint {
+  return BigInt.asUintN(52, entry) >> FRAME_SHIFT;
+}
+
+/**
+ * A guest in memory for the tests: 4 KiB pages, one last-level entry a page,
+ * the tables above them shared by all. What an attacker can do to a guest is a
+ * method; what xkmon does to it is told by `calls`.
+ */
+export class SyntheticGuest implements GuardedGuest {
+  readonly domain = {
+    id: 7,
+    name: "synthetic",
+    uuid: "00000000-0000-4000-8000-000000000007",
+  };
+  cpus: CpuState[] = [{
+    vcpu: 0,
+    root: TABLES[0],
+    ip: 0n,
+    traps: [],
+    callbacks: { event: 0n, failsafe: 0n, syscall: 0n },
+  }];
+  /** `pause`, `unpause`, `protect` and so on, in order */
+  readonly calls: string[] = [];
+  /** Whether every table could be searched for aliases */
+  complete = true;
+  /** Called before each look at the guest, with its number from 1 */
+  beforeLook: (count: number) => void = () => {};
+  /** Entries of the tables above the last level, from the root down */
+  readonly upperEntries = TABLES.slice(1).map((table) =>
+    table << FRAME_SHIFT | FLAGS
+  );
+
+  #looks = 0;
+  #nextFrame = 0x100n;
+  #frames = new Map<bigint, Uint8Array<ArrayBuffer>>();
+  /** By page address */
+  #entries = new Map<bigint, bigint>();
+  #protected: bigint[] = [];
+  #paused = false;
+
+  /**
+   * Maps pages with contents of their own.
+   *
+   * @param address Page aligned
+   * @param bytes A multiple of the page size
+   * @param writable Whether the guest may write them
+   */
+  map(address: bigint, bytes: Uint8Array, writable = true): void {
+    for (let at = 0; at < bytes.length; at += PAGE_SIZE) {
+      const frame = this.#nextFrame++;
+      this.#frames.set(frame, bytes.slice(at, at + PAGE_SIZE));
+      this.mapFrame(address + BigInt(at), frame, writable);
+    }
+  }
+
+  /** Maps one page to a frame that is there already. */
+  mapFrame(address: bigint, frame: bigint, writable = true): void {
+    this.#entries.set(
+      address,
+      frame << FRAME_SHIFT | PRESENT | (writable ? WRITABLE : 0n),
+    );
+  }
+
+  /** Takes one page away. */
+  unmap(address: bigint): void {
+    this.#entries.delete(address);
+  }
+
+  /** The last-level entry of a page. */
+  entry(address: bigint): bigint {
+    return this.#entries.get(address) ?? 0n;
+  }
+
+  /** Replaces the last-level entry of a page. */
+  setEntry(address: bigint, entry: bigint): void {
+    this.#entries.set(address, entry);
+  }
+
+  /** Frame of a page. */
+  frame(address: bigint): bigint {
+    return frameOf(this.entry(address));
+  }
+
+  /** Writes into one page whatever its entry permits, as Xen can. */
+  write(address: bigint, bytes: readonly number[]): void {
+    const { page, offset } = this.#locate(address);
+    page.set(bytes, offset);
+  }
+
+  get paused(): boolean {
+    return this.#paused;
+  }
+
+  /** An operator lets the guest run. */
+  letRun(): void {
+    this.#paused = false;
+  }
+
+  refresh(): void {
+    this.beforeLook(++this.#looks);
+  }
+
+  read(address: bigint, length: number): Uint8Array<ArrayBuffer> {
+    const bytes = new Uint8Array(length);
+    for (let at = 0; at < length;) {
+      const { page, offset } = this.#locate(address + BigInt(at));
+      const part = page.subarray(offset, offset + length - at);
+      bytes.set(part, at);
+      at += part.length;
+    }
+    return bytes;
+  }
+
+  compare(start: bigint, trusted: Uint8Array<ArrayBuffer>): number[] {
+    const found = this.read(start, trusted.length);
+    return Array.from({ length: trusted.length / PAGE_SIZE }, (_, page) => page)
+      .filter((page) => {
+        const from = page * PAGE_SIZE;
+        return found.subarray(from, from + PAGE_SIZE).some((byte, at) =>
+          byte !== trusted[from + at]
+        );
+      });
+  }
+
+  walks(start: bigint, size: number): readonly (Mapped | NotMapped)[] {
+    return Array.from(
+      { length: size / PAGE_SIZE },
+      (_, page) => this.#walk(start + BigInt(page * PAGE_SIZE)),
+    );
+  }
+
+  trustedCopy(bytes: Uint8Array): Uint8Array<ArrayBuffer> {
+    return new Uint8Array(bytes);
+  }
+
+  aliases(frames: ReadonlySet<bigint>): AliasScan {
+    const aliases = [...this.#entries].map(([address, entry]) => ({
+      address,
+      frame: frameOf(entry),
+      writable: (entry & WRITABLE) !== 0n,
+      step: this.#lastStep(address),
+    })).filter(({ frame }) => frames.has(frame));
+    return { aliases, complete: this.complete };
+  }
+
+  protect(ranges: readonly { start: bigint; size: number }[]): number {
+    this.calls.push("protect");
+    const frames = new Set(
+      ranges.flatMap(({ start, size }) =>
+        Array.from({ length: size / PAGE_SIZE }, (_, page) => {
+          const address = start + BigInt(page * PAGE_SIZE);
+          this.#locate(address);
+          return this.frame(address);
+        })
+      ),
+    );
+    const { aliases } = this.aliases(frames);
+    const changed = aliases.filter(({ writable }) => writable);
+    for (const { address } of changed) {
+      this.#entries.set(address, this.entry(address) & ~WRITABLE);
+      this.#protected.push(address);
+    }
+    return changed.length;
+  }
+
+  unprotect(): number {
+    this.calls.push("unprotect");
+    for (const address of this.#protected) {
+      this.#entries.set(address, this.entry(address) | WRITABLE);
+    }
+    return this.#protected.splice(0).length;
+  }
+
+  pauseForAttack(): void {
+    if (this.#paused) return;
+    this.calls.push("pause");
+    this.#paused = true;
+  }
+
+  get pausedForAttack(): boolean {
+    return this.#paused;
+  }
+
+  unpauseAfterAttack(): void {
+    if (!this.#paused) return;
+    this.calls.push("unpause");
+    this.#paused = false;
+  }
+
+  reboot(): void {
+    this.calls.push("reboot");
+  }
+
+  destroy(): Promise<void> {
+    this.calls.push("destroy");
+    return Promise.resolve();
+  }
+
+  #locate(address: bigint): { page: Uint8Array; offset: number } {
+    const offset = Number(address % BigInt(PAGE_SIZE));
+    const page = this.#frames.get(this.frame(address - BigInt(offset)));
+    if (page === undefined) {
+      throw new UnreadableMemoryError(address, "not-present");
+    }
+    return { page, offset };
+  }
+
+  #lastStep(address: bigint): WalkStep {
+    return {
+      level: 1,
+      table: TABLES[3],
+      index: Number(address / BigInt(PAGE_SIZE) % 512n),
+      entry: this.entry(address),
+    };
+  }
+
+  #walk(address: bigint): Mapped | NotMapped {
+    const last = this.#lastStep(address);
+    const steps = [
+      ...this.upperEntries.map((entry, depth) => ({
+        level: 4 - depth,
+        table: TABLES[depth]!,
+        index: 511,
+        entry,
+      })),
+      last,
+    ];
+    if ((last.entry & PRESENT) === 0n) return { kind: "not-present", steps };
+    return {
+      kind: "mapped",
+      frame: frameOf(last.entry),
+      pageSize: PAGE_SIZE,
+      writable: steps.every(({ entry }) => (entry & WRITABLE) !== 0n),
+      user: false,
+      executable: true,
+      steps,
+    };
+  }
+}

@@ -1,0 +1,71 @@
+import { assertEquals } from "@std/assert";
+import type { FaultRecord } from "../guestos/profile.ts";
+import {
+  guardedKernel,
+  SCRATCH,
+  TABLE,
+  TEXT,
+} from "./testing/guarded_kernel.ts";
+import { judgeWriteFault } from "./write_fault.ts";
+
+const { profile } = guardedKernel();
+
+/** A write to the second pointer of the table, from the code. */
+function judge(parts: Partial<FaultRecord> = {}, of = profile) {
+  return judgeWriteFault(of, {
+    sequence: 1n,
+    address: TABLE + 8n,
+    ip: TEXT + 0x14n,
+    errorCode: 3,
+    cpu: 0,
+    ...parts,
+  });
+}
+
+Deno.test("a write to invariant data is told with who wrote", () => {
+  const finding = judge()!;
+  assertEquals(
+    [finding.rule.id, finding.seen, finding.method, finding.what],
+    ["XK-002", "fault", "direct write", "sys_call_table"],
+  );
+  assertEquals(
+    [finding.address, finding.symbol, finding.ip, finding.ipSymbol],
+    [TABLE + 8n, "sys_call_table+0x8", TEXT + 0x14n, "sys_ping+0x4"],
+  );
+  assertEquals(
+    finding.expected,
+    Uint8Array.of(0x20, 0, 0, 0x80, 0xff, 0xff, 0xff, 0xff),
+  );
+  assertEquals(finding.found, finding.expected);
+});
+
+Deno.test("a write to code is another rule's", () => {
+  assertEquals(judge({ address: TEXT + 0x1fffn })!.rule.id, "XK-001");
+});
+
+Deno.test("addresses right before and after the regions are not judged", () => {
+  assertEquals(judge({ address: TEXT - 1n }), undefined);
+  assertEquals(judge({ address: SCRATCH }), undefined);
+  assertEquals(judge({ address: SCRATCH - 1n })!.what, "limits");
+});
+
+Deno.test("reads and pages that are not present are the guest's own matter", () => {
+  assertEquals(judge({ errorCode: 1 }), undefined);
+  assertEquals(judge({ errorCode: 2 }), undefined);
+  assertEquals(judge({ errorCode: 0x10 }), undefined);
+  assertEquals(judge({ errorCode: 7 })!.seen, "fault");
+});
+
+Deno.test("with no kernel file there are no bytes to tell", () => {
+  const regions = profile.regions.map(({ trusted: _, ...region }) => region);
+  const finding = judge({}, { ...profile, regions })!;
+  assertEquals(finding.expected, undefined);
+  assertEquals(finding.found, undefined);
+});
+
+Deno.test("another instruction at the same address is another incident", () => {
+  const keys = [{}, { ip: TEXT }, { address: TABLE }, { sequence: 9n }]
+    .map((parts) => judge(parts)!.key);
+  assertEquals(new Set(keys.slice(0, 3)).size, 3);
+  assertEquals(keys[3], keys[0]);
+});
