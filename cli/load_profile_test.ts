@@ -1,0 +1,160 @@
+import { assert, assertEquals, assertRejects } from "@std/assert";
+import { DigestStore } from "../guestos/digest_store.ts";
+import { readKernelFile } from "../guestos/kernel_file.ts";
+import { elfImage } from "../guestos/testing/elf_image.ts";
+import { XenNote } from "../guestos/xen_note.ts";
+import type { Domain } from "../xen/domains.ts";
+import { fakeStore } from "../xen/testing/fake_store.ts";
+import { recordedKernel } from "../xen/recorded_kernel.ts";
+import { checkDigest, loadProfile } from "./load_profile.ts";
+import type { Options } from "./options.ts";
+import { UsageError } from "./usage_error.ts";
+
+const TEXT = 0xffff_ffff_8000_0000n;
+const domain = { id: 7, name: "web", type: "PV" } as Domain;
+
+/** A kernel that SimpleOS's profile opens: a page of code and one of data. */
+function kernelImage(fill: number): Uint8Array {
+  return elfImage({
+    loads: [{ address: TEXT, bytes: new Uint8Array(0x2000).fill(fill) }],
+    notes: [{
+      owner: "Xen",
+      type: XenNote.GUEST_OS,
+      description: "SimpleOS",
+    }],
+    symbols: [
+      { name: "_text", address: TEXT },
+      { name: "_etext", address: TEXT + 0x1000n },
+      { name: "__invariant_start", address: TEXT + 0x1000n },
+      { name: "__invariant_end", address: TEXT + 0x2000n },
+      { name: "page_fault_entry", address: TEXT + 0x10n },
+      { name: "boot_complete", address: TEXT + 0x3000n },
+    ],
+  }).bytes;
+}
+
+interface Setting {
+  readonly file: string;
+  readonly digests: string;
+  readonly options: Options;
+}
+
+async function withKernel(use: (setting: Setting) => Promise<void>) {
+  const folder = await Deno.realPath(await Deno.makeTempDir());
+  try {
+    const file = `${folder}/kernel`;
+    const digests = `${folder}/kernels.json`;
+    await Deno.writeFile(file, kernelImage(1));
+    const options = { digests, firstReading: false } as Options;
+    await use({ file, digests, options });
+  } finally {
+    await Deno.remove(folder, { recursive: true });
+  }
+}
+
+function storeWith(kernel: string) {
+  return fakeStore({
+    "/local/domain/7/vm": "/vm/some-uuid",
+    "/vm/some-uuid/image/kernel": kernel,
+  });
+}
+
+Deno.test("the kernel file is the one that the toolstack recorded", () => {
+  assertEquals(recordedKernel(storeWith("/boot/guest"), 7), "/boot/guest");
+  assertEquals(recordedKernel(fakeStore({}), 7), undefined);
+});
+
+Deno.test("a kernel that is not enrolled is told, with the way to enroll it", () =>
+  withKernel(async ({ file, digests }) => {
+    const kernel = await readKernelFile(file);
+    const notice = await checkDigest(kernel, digests);
+    assert(notice.includes("is not enrolled"), notice);
+    assert(notice.endsWith(`xkmon enroll ${file}`), notice);
+    assert(notice.includes(kernel.sha256), notice);
+  }));
+
+Deno.test("an enrolled kernel is told as such", () =>
+  withKernel(async ({ file, digests }) => {
+    await (await DigestStore.open(digests)).enroll(file);
+    const notice = await checkDigest(await readKernelFile(file), digests);
+    assert(notice.includes("is as enrolled on 20"), notice);
+  }));
+
+Deno.test("a kernel that was changed after it was enrolled is refused", () =>
+  withKernel(async ({ file, digests }) => {
+    const { sha256 } = await (await DigestStore.open(digests)).enroll(file);
+    await Deno.writeFile(file, kernelImage(2));
+    const kernel = await readKernelFile(file);
+    const { message } = await assertRejects(
+      () => checkDigest(kernel, digests),
+      UsageError,
+    );
+    assert(message.includes(`${kernel.sha256}, not ${sha256}`), message);
+    assert(!message.includes("\n"), message);
+  }));
+
+Deno.test("a store of digests that is damaged is not taken for an empty one", () =>
+  withKernel(async ({ file, digests }) => {
+    await Deno.writeTextFile(digests, "{");
+    await assertRejects(
+      async () => checkDigest(await readKernelFile(file), digests),
+      SyntaxError,
+      "damaged",
+    );
+  }));
+
+Deno.test("the recorded kernel fills the profile that its notes choose", () =>
+  withKernel(async ({ file, options }) => {
+    const loaded = await loadProfile(storeWith(file), domain, options);
+    assertEquals(loaded.profile.os, "SimpleOS");
+    assertEquals(loaded.kernel.path, file);
+    assertEquals(
+      loaded.profile.regions.map(({ trusted }) => trusted?.[0]),
+      [1, 1],
+    );
+    assertEquals(loaded.notices.length, 1);
+  }));
+
+Deno.test("a kernel that is named wins over the recorded one", () =>
+  withKernel(async ({ file, options }) => {
+    const loaded = await loadProfile(storeWith("/nowhere"), domain, {
+      ...options,
+      kernel: file,
+    });
+    assertEquals(loaded.kernel.path, file);
+  }));
+
+Deno.test("with a first reading no byte of the file is trusted, and this is said", () =>
+  withKernel(async ({ file, options }) => {
+    const { profile, notices } = await loadProfile(storeWith(file), domain, {
+      ...options,
+      firstReading: true,
+    });
+    assertEquals(profile.regions.length, 2);
+    assertEquals(profile.regions.filter((region) => "trusted" in region), []);
+    assert(notices[1]!.includes("first reading"), notices[1]);
+  }));
+
+Deno.test("a guest without a recorded kernel needs one named", async () => {
+  const options = { digests: "/nowhere", firstReading: false } as Options;
+  for (const store of [fakeStore({}), storeWith("")]) {
+    await assertRejects(
+      () => loadProfile(store, domain, options),
+      UsageError,
+      "No kernel file is recorded for web: name it with --kernel FILE",
+    );
+  }
+});
+
+Deno.test("a kernel that is not there or no ELF file is refused", () =>
+  withKernel(async ({ file, options }) => {
+    await assertRejects(
+      () => loadProfile(storeWith(`${file}-gone`), domain, options),
+      Deno.errors.NotFound,
+    );
+    await Deno.writeTextFile(file, "no ELF file, but long enough to be one");
+    await assertRejects(
+      () => loadProfile(storeWith(file), domain, options),
+      SyntaxError,
+    );
+  }));

@@ -1,0 +1,305 @@
+import { Guard, type GuardedGuest } from "../detect/guard.ts";
+import { UnreadableMemoryError } from "../guestos/memory.ts";
+import type { Domain } from "../xen/domains.ts";
+import { NoSuchDomainError, XenError } from "../xen/errors.ts";
+import { EventLoop } from "../xen/event_loop.ts";
+import { FaultEvents } from "../xen/fault_events.ts";
+import { XenHost } from "../xen/host.ts";
+import { Journal } from "../xen/journal.ts";
+import { Lifecycle } from "../xen/lifecycle.ts";
+import { PvGuest } from "../xen/pv_guest.ts";
+import { recordedKernel } from "../xen/recorded_kernel.ts";
+import { loadProfile } from "./load_profile.ts";
+import { openLog } from "./log.ts";
+import type { Options } from "./options.ts";
+import { Output } from "./output.ts";
+import type { StopSignals } from "./stop_signals.ts";
+
+/** From one pass to the next while the kernel boots, ms */
+const BOOT_INTERVAL = 50;
+/** Passes are at most this far from a full one, ms */
+const FULL_PASS_INTERVAL = 60_000;
+/** How long a guest that reboots may take to come back, ms */
+const REBOOT_LIMIT = 60_000;
+
+/** How long a guest that came back may hide its kernel's pages, ms */
+const ARM_LIMIT = 10_000;
+
+/** Why a guest stopped that its toolstack mostly starts again */
+const COMES_BACK = ["reboot", "crash", "watchdog"];
+
+/** What ended the guarding of one domain. */
+type Ending = "stopped" | { readonly reason: string };
+
+/** Finds the guest that the operator means. */
+export type FindGuest = (host: XenHost) => Domain;
+
+/** What lasts as long as the monitor does. */
+interface Session {
+  readonly options: Options;
+  readonly host: XenHost;
+  readonly loop: EventLoop;
+  readonly lifecycle: Lifecycle;
+  readonly output: Output;
+  /** The operator wants an end, or something failed */
+  readonly stop: AbortSignal;
+  /** Ends the monitor in good order, then fails with the error */
+  readonly fail: (error: unknown) => void;
+}
+
+/**
+ * Guards a guest until it is gone for good or the operator ends it.
+ *
+ * @param stop Ends it in good order
+ * @param armed Called once, when the guest is armed for the first time
+ * @returns Exit status
+ */
+export async function monitor(
+  options: Options,
+  find: FindGuest,
+  stop: StopSignals,
+  armed: (host: XenHost, domain: Domain) => void = () => {},
+): Promise<number> {
+  const failures: unknown[] = [];
+  const fail = (error: unknown) => {
+    failures.push(error);
+    stop.stop();
+  };
+  await using _log = await openLog(options.log, fail);
+  using host = new XenHost();
+  using loop = new EventLoop(host.libraries);
+  loop.add(host.store.fd, () => host.store.dispatch());
+  loop.run().catch(fail);
+  using lifecycle = new Lifecycle(host);
+  const output = new Output(options.json);
+  try {
+    const session = {
+      options,
+      host,
+      loop,
+      lifecycle,
+      output,
+      stop: stop.signal,
+      fail,
+    };
+    await guardUntilGone(session, find(host), armed);
+  } finally {
+    await loop.stop();
+  }
+  if (failures.length > 0) throw failures[0];
+  return 0;
+}
+
+/** Guards a guest through its suspensions and reboots. */
+async function guardUntilGone(
+  session: Session,
+  first: Domain,
+  armed: (host: XenHost, domain: Domain) => void,
+): Promise<void> {
+  const { options, host, lifecycle, output, stop } = session;
+  let domain = first;
+  let onArmed = () => armed(host, domain);
+  let patience = 0;
+  for (;;) {
+    const ending = await guardDomain(session, domain, onArmed, patience);
+    onArmed = () => {};
+    patience = ARM_LIMIT;
+    if (ending === "stopped") return;
+    const notice = (text: string) =>
+      output.print(domain, { type: "notice", text });
+    let { reason } = ending;
+    if (reason === "suspend") {
+      notice("guest is suspended, and not guarded while it is saved");
+      const resumed = await lifecycle.resumed(domain, stop);
+      if (resumed === undefined) return;
+      if (resumed) continue;
+      reason = "saved or migrated";
+    }
+    notice(`guest is gone: ${reason}`);
+    const comesBack = COMES_BACK.includes(reason);
+    if (!options.wait && !comesBack) return;
+    const limit = options.wait
+      ? stop
+      : AbortSignal.any([stop, AbortSignal.timeout(REBOOT_LIMIT)]);
+    const next = await lifecycle.successor(
+      domain,
+      limit,
+      (id) =>
+        options.kernel !== undefined ||
+        recordedKernel(host.store, id) !== undefined,
+    );
+    if (stop.aborted) return;
+    if (next === undefined) {
+      notice(`guest did not come back within ${REBOOT_LIMIT / 1000} s`);
+      return;
+    }
+    domain = next;
+  }
+}
+
+async function guardDomain(
+  session: Session,
+  domain: Domain,
+  armed: () => void,
+  patience: number,
+): Promise<Ending> {
+  const { options, host, loop, lifecycle, output, stop, fail } = session;
+  const { profile, notices } = await loadProfile(host.store, domain, options);
+  using journal = new Journal(domain.id);
+  using guest = new PvGuest(host, domain, journal);
+  const left = guest.recover(false);
+  if (left !== undefined) {
+    output.print(domain, {
+      type: "notice",
+      text: `an earlier monitor was killed: ${left}`,
+    });
+  }
+  for (const text of notices) output.print(domain, { type: "notice", text });
+  const guard = new Guard(
+    guest satisfies GuardedGuest,
+    profile,
+    {
+      response: options.response,
+      fullPassEvery: Math.max(
+        1,
+        Math.round(FULL_PASS_INTERVAL / options.interval),
+      ),
+    },
+    (event) => output.print(domain, event),
+  );
+  const ended = new AbortController();
+  const signal = AbortSignal.any([stop, ended.signal]);
+  // Its death is told by Xen; what notices it earlier need not say so
+  const unlessGone = (error: unknown) => {
+    if (!saysGone(error)) fail(error);
+  };
+  let gone: string | undefined;
+  let isArmed = false;
+  try {
+    // Before the guard arms: it must know which faults are old
+    using faults = profile.faultChannel && new FaultEvents(
+      host,
+      loop,
+      domain.id,
+      {
+        ref: profile.faultChannel.refNode,
+        port: profile.faultChannel.portNode,
+      },
+      () => {
+        try {
+          guard.hold();
+        } catch (error) {
+          unlessGone(error);
+        }
+      },
+      (page) => void guard.faults(page).catch(unlessGone),
+      (bound) =>
+        output.print(domain, {
+          type: "notice",
+          text: bound
+            ? "the guest announces stopped writes on its fault channel"
+            : "the guest's fault channel is gone: stopped writes are not told",
+        }),
+    );
+    await armWithin(guard, patience, stop);
+    isArmed = true;
+    if (guard.booted && faults?.bound !== true) {
+      output.print(domain, {
+        type: "notice",
+        text: "the guest has no fault channel: stopped writes are not told",
+      });
+    }
+    if (!stop.aborted) armed();
+    const passes = runPasses(guard, options.interval, signal);
+    gone = await Promise.race([
+      lifecycle.ended(domain, stop),
+      passes,
+    ]);
+    ended.abort();
+    await passes;
+  } catch (error) {
+    if (!saysGone(error)) throw error;
+    gone = await lifecycle.ended(domain, stop) ?? "destroyed";
+  } finally {
+    ended.abort();
+    // A suspended guest may run on, here or elsewhere: it goes as it came
+    if (gone !== undefined && gone !== "suspend") journal.clear();
+    else if (isArmed) disarm(guard, guest, output, gone === undefined);
+    else guest.unprotect();
+  }
+  return gone === undefined ? "stopped" : { reason: gone };
+}
+
+/** Arms; a guest that is coming up may hide its pages for a while. */
+async function armWithin(
+  guard: Guard,
+  patience: number,
+  stop: AbortSignal,
+): Promise<void> {
+  const end = performance.now() + patience;
+  for (;;) {
+    try {
+      guard.arm();
+      return;
+    } catch (error) {
+      const unreadable = error instanceof UnreadableMemoryError;
+      if (!unreadable || performance.now() > end || stop.aborted) throw error;
+    }
+    await delay(BOOT_INTERVAL, stop);
+  }
+}
+
+/** Whether an error says that the domain does not exist any more. */
+function saysGone(error: unknown): boolean {
+  return error instanceof NoSuchDomainError ||
+    error instanceof XenError && error.code === "ESRCH";
+}
+
+/** Passes until the signal; resolves with nothing. */
+async function runPasses(
+  guard: Guard,
+  interval: number,
+  signal: AbortSignal,
+): Promise<undefined> {
+  while (!signal.aborted) {
+    await guard.pass();
+    await delay(guard.booted ? interval : BOOT_INTERVAL, signal);
+  }
+}
+
+function delay(ms: number, signal: AbortSignal): Promise<void> {
+  const { promise, resolve } = Promise.withResolvers<void>();
+  const timer = setTimeout(resolve, ms);
+  const stop = () => {
+    clearTimeout(timer);
+    resolve();
+  };
+  signal.addEventListener("abort", stop, { once: true });
+  if (signal.aborted) stop();
+  return promise.finally(() => signal.removeEventListener("abort", stop));
+}
+
+function disarm(
+  guard: Guard,
+  guest: PvGuest,
+  output: Output,
+  runs: boolean,
+): void {
+  try {
+    const entries = guard.disarm();
+    const { id, name } = guest.domain;
+    const rest = guest.pausedForAttack
+      ? `; ${name} stays paused because of the attack, to let it run: xl unpause ${id}`
+      : runs
+      ? `; ${name} runs on`
+      : "";
+    output.print(guest.domain, {
+      type: "notice",
+      text: `protection is off, ${entries} page-table entries are writable ` +
+        `again${rest}`,
+    });
+  } catch (error) {
+    // A guest that died meanwhile has nothing to be undone
+    if (!saysGone(error)) throw error;
+  }
+}

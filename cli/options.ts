@@ -1,0 +1,224 @@
+import { parseArgs } from "@std/cli/parse-args";
+import { type Response, responses } from "../detect/event.ts";
+import { DEFAULT_DIGEST_STORE } from "../guestos/digest_store.ts";
+import { profileModules } from "../guestos/profiles.ts";
+import { UsageError } from "./usage_error.ts";
+
+/** What xkmon can be asked to do. */
+export const commands = [
+  "monitor",
+  "scan",
+  "info",
+  "release",
+  "enroll",
+  "start",
+] as const;
+export type Command = typeof commands[number];
+
+/** The command line, read and checked. */
+export interface Options {
+  readonly command: Command;
+  /** What follows the command: files */
+  readonly files: readonly string[];
+  readonly dom?: string;
+  readonly kernel?: string;
+  readonly profile?: string;
+  readonly response: Response;
+  /** Milliseconds from one pass to the next */
+  readonly interval: number;
+  readonly firstReading: boolean;
+  readonly wait: boolean;
+  readonly json: boolean;
+  readonly log?: string;
+  readonly digests: string;
+}
+
+/** The text of `--help`. */
+export const help = `\
+xkmon guards the kernels of Xen guests from Dom0.
+
+  xkmon --dom NAME              guard a running guest (name or domain id)
+  xkmon start CONFIG            check the kernel file of an xl configuration,
+                                create the guest and guard it from its first
+                                instruction on
+  xkmon scan --dom NAME         look once: exit 0 clean, 1 tampered,
+                                2 could not tell
+  xkmon info --dom NAME         memory, virtual CPUs and devices of a guest
+  xkmon enroll FILE...          keep the digests of kernel files
+  xkmon release --dom NAME      undo what a killed monitor left behind
+
+  --on-attack report|pause|reboot|destroy
+                                what to do with the guest (pause)
+  --interval SECONDS            from one pass to the next (1)
+  --kernel FILE                 kernel file of the guest (the one xl recorded)
+  --profile NAME                ${
+  profileModules.map(({ name }) => name).join(", ")
+} (by the kernel's ELF notes)
+  --trust-first-reading         take the guest's memory as it is now for good,
+                                instead of the kernel file
+  --wait                        go on when the guest is gone, until it is back
+  --json                        one JSON object a line
+  --log FILE                    append the program's own log to a file
+  --digests FILE                digests of kernel files
+                                (${DEFAULT_DIGEST_STORE})
+  --version, --help
+`;
+
+const STRINGS = [
+  "dom",
+  "kernel",
+  "profile",
+  "on-attack",
+  "interval",
+  "log",
+  "digests",
+] as const;
+const BOOLEANS = [
+  "json",
+  "wait",
+  "trust-first-reading",
+  "help",
+  "version",
+] as const;
+
+type OptionName = typeof STRINGS[number] | typeof BOOLEANS[number];
+
+const GUARDING = [
+  "profile",
+  "on-attack",
+  "interval",
+  "trust-first-reading",
+  "wait",
+  "json",
+  "log",
+  "digests",
+] as const;
+
+/** The options that mean something to each command */
+const TAKES: Readonly<Record<Command, readonly OptionName[]>> = {
+  monitor: ["dom", "kernel", ...GUARDING],
+  // It is the configuration that names the kernel which xl boots
+  start: GUARDING,
+  scan: ["dom", "kernel", "profile", "json", "digests"],
+  info: ["dom", "json"],
+  release: ["dom", "json"],
+  enroll: ["json", "digests"],
+};
+
+const MIN_INTERVAL = 0.05;
+const MAX_INTERVAL = 3600;
+
+/**
+ * Reads the command line.
+ *
+ * @param args Without the program's name
+ * @returns Options, or the plain request for help or version
+ * @throws {UsageError} If something is wrong; the message says what to do
+ */
+export function readOptions(
+  args: readonly string[],
+): Options | "help" | "version" {
+  if (args.includes("")) throw new UsageError("An argument is empty");
+  const parsed = parseArgs(args, {
+    // A file may be called 007
+    string: [...STRINGS, "_"],
+    boolean: BOOLEANS,
+    collect: STRINGS,
+    unknown: (arg) => {
+      if (!arg.startsWith("-")) return true;
+      throw new UsageError(`${arg} is no option of xkmon: see xkmon --help`);
+    },
+  });
+  if (parsed.help) return "help";
+  if (parsed.version) return "version";
+  const text = (name: typeof STRINGS[number]): string | undefined => {
+    const values = parsed[name] as string[];
+    if (values.length > 1) throw new UsageError(`Give --${name} only once`);
+    if (values[0] === "") throw new UsageError(`--${name} needs a value`);
+    return values[0];
+  };
+  const [first, ...rest] = parsed._.map(String);
+  const dom = text("dom");
+  const command = first === undefined && dom !== undefined
+    ? "monitor"
+    : commands.find((command) => command === first);
+  if (command === undefined) {
+    throw new UsageError(
+      first === undefined
+        ? "Name the guest to guard: xkmon --dom NAME (see xkmon --help)"
+        : `${first} is no command of xkmon: see xkmon --help`,
+    );
+  }
+  const given: OptionName[] = [
+    ...STRINGS.filter((name) => text(name) !== undefined),
+    ...BOOLEANS.filter((name) => parsed[name] === true),
+  ];
+  const response = text("on-attack") ?? "pause";
+  const digests = text("digests") ?? DEFAULT_DIGEST_STORE;
+  const options: Options = {
+    command,
+    files: rest,
+    ...optional("dom", dom),
+    ...optional("kernel", text("kernel")),
+    ...optional("profile", text("profile")),
+    ...optional("log", text("log")),
+    response: responses.find((name) => name === response) ??
+      complain(`--on-attack takes ${responses.join(", ")}, not ${response}`),
+    interval: readInterval(text("interval") ?? "1"),
+    firstReading: parsed["trust-first-reading"] === true,
+    wait: parsed.wait === true,
+    json: parsed.json === true,
+    digests,
+  };
+  checkOperands(options);
+  const foreign = given.find((name) => !TAKES[command].includes(name));
+  if (foreign !== undefined) {
+    throw new UsageError(`xkmon ${command} takes no --${foreign}`);
+  }
+  return options;
+}
+
+function optional<K extends string>(
+  name: K,
+  value: string | undefined,
+): { [name in K]?: string } {
+  return value === undefined
+    ? {}
+    : { [name]: value } as { [name in K]: string };
+}
+
+function complain(message: string): never {
+  throw new UsageError(message);
+}
+
+function readInterval(text: string): number {
+  const seconds = Number(text);
+  if (!(seconds >= MIN_INTERVAL && seconds <= MAX_INTERVAL)) {
+    throw new UsageError(
+      `--interval takes seconds from ${MIN_INTERVAL} to ${MAX_INTERVAL}, not ${text}`,
+    );
+  }
+  return seconds * 1000;
+}
+
+function checkOperands({ command, files, dom, firstReading }: Options): void {
+  if (command === "scan" && firstReading) {
+    throw new UsageError(
+      "xkmon scan has nothing to compare a first reading with: leave out " +
+        "--trust-first-reading",
+    );
+  }
+  const needsFiles = command === "enroll" || command === "start";
+  if (needsFiles && files.length === 0) {
+    throw new UsageError(`xkmon ${command} needs a file: see xkmon --help`);
+  }
+  if (command === "start" && files.length > 1) {
+    throw new UsageError("xkmon start takes one configuration");
+  }
+  if (!needsFiles && files.length > 0) {
+    throw new UsageError(`xkmon ${command} does not take ${files[0]}`);
+  }
+  if (!needsFiles && dom === undefined) {
+    throw new UsageError(`xkmon ${command} needs --dom NAME`);
+  }
+}

@@ -1,0 +1,47 @@
+import { getLogger } from "@logtape/logtape";
+import type { EventBody, MonitorEvent } from "../detect/event.ts";
+import type { GuestDomain } from "../detect/guest.ts";
+import { renderJson } from "./render_json.ts";
+import { renderText } from "./render_text.ts";
+
+const logger = getLogger(["xkmon"]);
+
+/** Prints events of guests to standard output, as JSON or for people, and logs them. */
+export class Output {
+  #json: boolean;
+  #color: boolean;
+
+  constructor(json: boolean) {
+    this.#json = json;
+    this.#color = !json && Deno.stdout.isTerminal() && !Deno.noColor;
+  }
+
+  /**
+   * Prints one event with the time of now.
+   *
+   * @throws {Error} If standard output is gone or full
+   */
+  print(domain: GuestDomain, body: EventBody): void {
+    const { id, name, uuid } = domain;
+    const event = {
+      time: new Date(),
+      domain: { id, name, uuid },
+      ...body,
+    } as MonitorEvent;
+    this.write(
+      this.#json ? renderJson(event) : renderText(event, this.#color),
+    );
+    const level = event.type === "finding" || event.type === "unreadable"
+      ? "warn"
+      : "info";
+    logger[level]("{event}", { event: renderText(event, false) });
+  }
+
+  /** Prints a line as it is. */
+  write(line: string): void {
+    const bytes = new TextEncoder().encode(line + "\n");
+    for (let at = 0; at < bytes.length;) {
+      at += Deno.stdout.writeSync(bytes.subarray(at));
+    }
+  }
+}

@@ -1,0 +1,86 @@
+import type { GuardedRegion, MonitorEvent } from "../detect/event.ts";
+import type { Finding } from "../detect/finding.ts";
+
+const RED = "\x1b[1;31m";
+const YELLOW = "\x1b[33m";
+const GREEN = "\x1b[32m";
+const RESET = "\x1b[0m";
+
+const SEEN = {
+  fault: "fault of the guest",
+  compare: "comparison with the trusted copy",
+  drift: "drift from the trusted state",
+} as const;
+
+function bytes(value: Uint8Array): string {
+  return value.toHex().replace(/../g, "$& ").trimEnd();
+}
+
+function describeFinding(finding: Finding): string[] {
+  const { rule, symbol, address, expected, found, ip, method } = finding;
+  const same = expected?.toHex() === found?.toHex();
+  return [
+    `${rule.id} ${rule.title}: ${symbol} (0x${address.toString(16)}) in ` +
+    `${finding.what}: ${finding.summary}`,
+    `  seen by ${SEEN[finding.seen]}` +
+    (method === undefined ? "" : `; method: ${method}`) +
+    (ip === undefined
+      ? ""
+      : `; instruction ${finding.ipSymbol} (0x${ip.toString(16)})`),
+    ...(expected === undefined || found === undefined
+      ? []
+      : same
+      ? [`  bytes are still ${bytes(expected)}`]
+      : [`  expected ${bytes(expected)}`, `  found    ${bytes(found)}`]),
+    `  MITRE ATT&CK ${rule.technique.id} ${rule.technique.name}`,
+  ];
+}
+
+function describeRegion(region: GuardedRegion): string {
+  const { name, kind, start, pages, source, sha256 } = region;
+  return `  ${name} (${kind}): ${pages} page${pages === 1 ? "" : "s"} at ` +
+    `0x${start.toString(16)}, trusted copy: ${source}, SHA-256 ${
+      sha256.slice(0, 16)
+    }…`;
+}
+
+/**
+ * An event as lines for people.
+ *
+ * @param color Whether the terminal shows colour
+ */
+export function renderText(event: MonitorEvent, color: boolean): string {
+  const paint = (tint: string, text: string) =>
+    color ? `${tint}${text}${RESET}` : text;
+  const head = `${event.time.toISOString()} ${event.domain.name}(` +
+    `${event.domain.id})`;
+  const lines = (() => {
+    switch (event.type) {
+      case "armed":
+        return [
+          `${paint(GREEN, "GUARDED")} ${event.os}, ${
+            event.phase === "booting"
+              ? "still booting: contents are compared"
+              : "all rules at work"
+          }; ${event.entries} page-table entries made read-only`,
+          ...event.regions.map(describeRegion),
+        ];
+      case "finding": {
+        const [first, ...rest] = describeFinding(event.finding);
+        return [`${paint(RED, "ATTACK")} ${first}`, ...rest];
+      }
+      case "unreadable": {
+        const { rule, what, address, reason } = event.unreadable;
+        return [
+          `${paint(YELLOW, "CANNOT TELL")} ${rule.id} ${rule.title}: ${what} ` +
+          `(0x${address.toString(16)}) is unreadable: ${reason}`,
+        ];
+      }
+      case "response":
+        return [`${paint(YELLOW, event.response.toUpperCase())} ${event.text}`];
+      case "notice":
+        return [event.text];
+    }
+  })();
+  return [`${head} ${lines[0]}`, ...lines.slice(1)].join("\n");
+}

@@ -1,0 +1,45 @@
+/**
+ * xkmon guards the kernels of Xen guests from Dom0: the command line.
+ *
+ * @module
+ */
+import { enroll } from "./cli/enroll.ts";
+import { explain } from "./cli/explain.ts";
+import { info } from "./cli/info.ts";
+import { guard } from "./cli/guard.ts";
+import { help, type Options, readOptions } from "./cli/options.ts";
+import { release } from "./cli/release.ts";
+import { scan } from "./cli/scan.ts";
+import { start } from "./cli/start.ts";
+import { versionText } from "./version_text.ts";
+
+/** Exit status of everything that the operator must put right */
+const EXIT_UNUSABLE = 2;
+
+function run(options: Options): number | Promise<number> {
+  const { command, dom = "", files } = options;
+  switch (command) {
+    case "monitor":
+      return guard(options, dom);
+    case "scan":
+      return scan(options, dom);
+    case "info":
+      return info(options, dom);
+    case "release":
+      return release(options, dom);
+    case "enroll":
+      return enroll(options);
+    case "start":
+      return start(options, files[0]!);
+  }
+}
+
+try {
+  const options = readOptions(Deno.args);
+  if (options === "help") console.log(help.trimEnd());
+  else if (options === "version") console.log(versionText());
+  else Deno.exitCode = await run(options);
+} catch (error) {
+  console.error(`xkmon: ${explain(error)}`);
+  Deno.exitCode = EXIT_UNUSABLE;
+}
