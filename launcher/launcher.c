@@ -1,0 +1,259 @@
+/*
+ * The first part of the executable that `build.sh` makes with the method
+ * "bundle": runs the program that is appended to it, without unpacking anything
+ * to disk. The runtime and the script are copied into memory files, sealed,
+ * checked, and the runtime takes this process over by exec: same process id,
+ * same standard streams, same signals, its exit status is ours.
+ */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <fcntl.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/sendfile.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "layout.h"
+#include "xxh64.h"
+
+/* Since Linux 6.3; older kernels refuse them with EINVAL. */
+#ifndef MFD_NOEXEC_SEAL
+#define MFD_NOEXEC_SEAL 0x0008U
+#endif
+#ifndef MFD_EXEC
+#define MFD_EXEC 0x0010U
+#endif
+
+/* What xkmon exits with whenever it could not do its work. */
+#define EXIT_TROUBLE 2
+
+__attribute__((noreturn, format(printf, 1, 2)))
+static void die(const char *format, ...)
+{
+	va_list args;
+
+	va_start(args, format);
+	fputs("xkmon: ", stderr);
+	vfprintf(stderr, format, args);
+	fputc('\n', stderr);
+	va_end(args);
+	exit(EXIT_TROUBLE);
+}
+
+__attribute__((noreturn))
+static void die_damaged(const char *what)
+{
+	die("this file is damaged (%s): copy it again and compare its SHA-256", what);
+}
+
+/* Maps `size` bytes of `fd` from its start, for reading. */
+static const void *map_file(int fd, size_t size)
+{
+	void *data = mmap(NULL, size, PROT_READ, MAP_PRIVATE | MAP_POPULATE, fd, 0);
+
+	if (data == MAP_FAILED)
+		die("cannot map the program: %s", strerror(errno));
+	return data;
+}
+
+static void read_exactly(int fd, void *buffer, size_t size, off_t offset)
+{
+	while (size > 0) {
+		ssize_t n = pread(fd, buffer, size, offset);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0)
+			die("cannot read the program: %s", strerror(errno));
+		if (n == 0)
+			die_damaged("it ends too early");
+		buffer = (char *)buffer + n;
+		size -= (size_t)n;
+		offset += n;
+	}
+}
+
+static void read_trailer(int self, struct trailer *trailer)
+{
+	struct stat st;
+	uint64_t rest;
+
+	if (fstat(self, &st))
+		die("cannot read the program: %s", strerror(errno));
+	if ((uint64_t)st.st_size < sizeof(*trailer))
+		die_damaged("it ends too early");
+	rest = (uint64_t)st.st_size - sizeof(*trailer);
+	read_exactly(self, trailer, sizeof(*trailer), (off_t)rest);
+	if (memcmp(trailer->magic, TRAILER_MAGIC, sizeof(trailer->magic)))
+		die_damaged("its end is missing");
+	if (xxh64(trailer, offsetof(struct trailer, checksum)) != trailer->checksum)
+		die_damaged("trailer");
+	for (int i = 0; i < PART_COUNT; i++) {
+		if (trailer->parts[i].size == 0 || trailer->parts[i].size > rest)
+			die_damaged("its size");
+		rest -= trailer->parts[i].size;
+	}
+	if (rest != 0)
+		die_damaged("its size");
+}
+
+static void check_part(const struct trailer *trailer, enum part part, const void *data)
+{
+	if (xxh64(data, trailer->parts[part].size) != trailer->parts[part].checksum)
+		die_damaged(part_names[part]);
+}
+
+static off_t part_offset(const struct trailer *trailer, enum part part)
+{
+	off_t offset = 0;
+
+	for (int i = 0; i < (int)part; i++)
+		offset += (off_t)trailer->parts[i].size;
+	return offset;
+}
+
+static int create_memory_file(const char *name, unsigned int flags, unsigned int new_flags)
+{
+	int fd = memfd_create(name, flags | MFD_ALLOW_SEALING | new_flags);
+
+	if (fd < 0 && errno == EINVAL)
+		fd = memfd_create(name, flags | MFD_ALLOW_SEALING);
+	if (fd < 0)
+		die("cannot create a file in memory: %s", strerror(errno));
+	return fd;
+}
+
+/*
+ * Copies one part into the memory file `fd`, seals it and checks the copy: what
+ * is checked is what runs, and nobody can change it in between.
+ */
+static void fill_memory_file(int fd, int self, const struct trailer *trailer, enum part part)
+{
+	size_t size = trailer->parts[part].size;
+	off_t offset = part_offset(trailer, part);
+	const void *data;
+
+	for (size_t left = size; left > 0;) {
+		ssize_t n = sendfile(fd, self, &offset, left);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0)
+			die("cannot copy the %s into memory: %s", part_names[part],
+			    strerror(errno));
+		if (n == 0)
+			die_damaged("it ends too early");
+		left -= (size_t)n;
+	}
+	if (fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE | F_SEAL_SEAL))
+		die("cannot seal the %s: %s", part_names[part], strerror(errno));
+	data = map_file(fd, size);
+	check_part(trailer, part, data);
+	munmap((void *)data, size);
+}
+
+/*
+ * The runtime takes settings from DENO_* variables. None of the caller's shall
+ * change what the program may do or where it writes; its caches get a place
+ * that cannot exist, so they stay in memory, and it shall not remark on that.
+ */
+static void set_environment(void)
+{
+	extern char **environ;
+	char **to = environ;
+
+	for (char **from = environ; *from; from++)
+		if (strncmp(*from, "DENO_", 5))
+			*to++ = *from;
+	*to = NULL;
+	if (setenv("DENO_DIR", "/dev/null/xkmon", 1) ||
+	    setenv("DENO_LOG", "error,deno::cache::cache_db=off", 1) ||
+	    setenv("DENO_NO_UPDATE_CHECK", "1", 1) ||
+	    setenv("DENO_NO_PACKAGE_JSON", "1", 1))
+		die("cannot set the environment: %s", strerror(errno));
+}
+
+/* xkmon OPTIONS... SCRIPT ARGUMENTS... */
+static char **runtime_arguments(char *options, size_t size, char *script, char **arguments)
+{
+	size_t count = 3;
+	char **argv, **next;
+
+	for (size_t i = 0; i < size; i++)
+		count += options[i] == '\0';
+	for (char **argument = arguments; *argument; argument++)
+		count++;
+	argv = calloc(count, sizeof(*argv));
+	if (!argv)
+		die("out of memory");
+	next = argv;
+	*next++ = "xkmon";
+	for (char *option = options; option < options + size; option += strlen(option) + 1)
+		*next++ = option;
+	*next++ = script;
+	while (*arguments)
+		*next++ = *arguments++;
+	return argv;
+}
+
+int main(int argc, char **argv)
+{
+	struct trailer trailer;
+	char runtime_path[32], script_path[32];
+	const void *launcher;
+	char *options;
+	size_t options_size;
+	int self, runtime, script;
+
+	self = open("/proc/self/exe", O_RDONLY | O_CLOEXEC);
+	if (self < 0)
+		die("cannot open /proc/self/exe: %s", strerror(errno));
+	read_trailer(self, &trailer);
+
+	launcher = map_file(self, trailer.parts[PART_LAUNCHER].size);
+	check_part(&trailer, PART_LAUNCHER, launcher);
+
+	options_size = trailer.parts[PART_OPTIONS].size;
+	options = malloc(options_size + 1);
+	if (!options)
+		die("out of memory");
+	read_exactly(self, options, options_size, part_offset(&trailer, PART_OPTIONS));
+	options[options_size] = '\0';
+	check_part(&trailer, PART_OPTIONS, options);
+
+	runtime = create_memory_file("xkmon", MFD_CLOEXEC, MFD_EXEC);
+	fill_memory_file(runtime, self, &trailer, PART_RUNTIME);
+
+	/*
+	 * The script stays open for the runtime to read. Not below 3: there the
+	 * standard streams belong, also when the caller has closed them.
+	 */
+	script = create_memory_file("xkmon.js", MFD_CLOEXEC, MFD_NOEXEC_SEAL);
+	fill_memory_file(script, self, &trailer, PART_SCRIPT);
+	script = fcntl(script, F_DUPFD, 3);
+	if (script < 0)
+		die("cannot keep the script open: %s", strerror(errno));
+	snprintf(script_path, sizeof(script_path), "/proc/self/fd/%d", script);
+
+	set_environment();
+	argv = runtime_arguments(options, options_size, script_path, argv + (argc > 0));
+	fexecve(runtime, argv, environ);
+	if (errno == ENOENT) {
+		/*
+		 * Either the C library's dynamic loader is missing, or the kernel
+		 * hands the runtime to an emulator, which needs a path to open.
+		 */
+		fcntl(runtime, F_SETFD, 0);
+		snprintf(runtime_path, sizeof(runtime_path), "/proc/self/fd/%d", runtime);
+		execve(runtime_path, argv, environ);
+	}
+	if (errno == ENOENT)
+		die("cannot start the runtime: no dynamic loader for it (glibc is needed)");
+	die("cannot start the runtime: %s", strerror(errno));
+}
