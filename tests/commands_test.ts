@@ -1,0 +1,195 @@
+import { assert, assertEquals, assertMatch } from "@std/assert";
+import { buildSimpleOS } from "./simpleos/guest.ts";
+import { assertGuests } from "./support/assert_guests.ts";
+import { assertRefused } from "./support/assert_refused.ts";
+import { freshGuest } from "./support/fresh_guest.ts";
+import { hasJournal } from "./support/has_journal.ts";
+import { Monitor } from "./support/monitor.ts";
+import type { PrintedEvent } from "./support/printed_event.ts";
+import { runXkmon } from "./support/run_xkmon.ts";
+import { shiftedKernel } from "./support/shifted_kernel.ts";
+import { startLab } from "./support/start_lab.ts";
+
+const GUARD = ["--dom", "simpleos"];
+const KERNEL = "/root/simpleos.elf";
+/** Where the lab keeps the configuration of the last guest of the name. */
+const CONFIG = "/share/guests/simpleos.cfg";
+
+function readEvents(stdout: string): PrintedEvent[] {
+  return stdout.trimEnd().split("\n").map((line) => JSON.parse(line));
+}
+
+Deno.test("looking at a guest", async (t) => {
+  await using lab = await startLab();
+
+  await t.step("info tells memory, virtual CPUs and devices", async () => {
+    await using fresh = await freshGuest(lab, { memoryMiB: 48 });
+    const { code, stdout, stderr } = await runXkmon(lab, "info", ...GUARD);
+    assertEquals([code, stderr], [0, ""]);
+    assertMatch(stdout, RegExp(`^simpleos \\(domain ${fresh.domid}, [0-9a-f]`));
+    assertMatch(stdout, /type +PV guest on Xen 4\.17\./);
+    assertMatch(stdout, RegExp(`kernel +${KERNEL}\n`));
+    assertMatch(stdout, /memory +12288 pages \(49152 KiB\)/);
+    assertMatch(stdout, /vcpu +0: (blocked|running) on CPU 0, ran \d/);
+    assertMatch(stdout, /device +console 0: .*, backend in domain 0/);
+
+    const json = await runXkmon(lab, "info", "--json", ...GUARD);
+    const { kernel, domain, vcpus, devices } = JSON.parse(json.stdout);
+    assertEquals(kernel, KERNEL);
+    assertEquals([domain.id, domain.pages], [fresh.domid, 12288]);
+    assertEquals([vcpus.length, devices[0].kind], [1, "console"]);
+  });
+
+  await t.step("scan tells clean from tampered, and what was", async () => {
+    await using fresh = await freshGuest(lab);
+    const { simpleos, domid } = fresh;
+    const clean = await runXkmon(lab, "scan", ...GUARD);
+    assertMatch(clean.stdout, /scan: clean\n$/);
+    assertEquals([clean.code, clean.stderr], [0, ""]);
+
+    assertEquals(await simpleos.command("data_attack"), "done");
+    assertEquals(await simpleos.command("code_attack"), "done");
+    const tampered = await runXkmon(lab, "scan", "--json", ...GUARD);
+    const events = readEvents(tampered.stdout);
+    assertEquals(
+      events.flatMap(({ finding }) =>
+        finding ? [[finding.rule.id, finding.symbol]] : []
+      ),
+      [["XK-001", "shutdown"], ["XK-002", "shutdown_p"]],
+    );
+    assertEquals(events.at(-1)!.text, "scan: tampered");
+    assertEquals([tampered.code, tampered.stderr], [1, ""]);
+
+    assertEquals(await hasJournal(lab, domid), false);
+    await simpleos.waitForTick();
+  });
+
+  await t.step("scan finds a fault handler that was replaced", async () => {
+    await using fresh = await freshGuest(lab);
+    assertEquals(await fresh.simpleos.command("mute_attack"), "done");
+    const { code, stdout } = await runXkmon(lab, "scan", "--json", ...GUARD);
+    assertEquals(code, 1);
+    const rules = readEvents(stdout).flatMap(({ finding }) =>
+      finding ? [finding.rule.id] : []
+    );
+    assertEquals(rules, ["XK-002", "XK-004"]);
+  });
+
+  await t.step("scan says so if it could not tell", async () => {
+    await using fresh = await freshGuest(lab);
+    const path = await Deno.makeTempFile({ prefix: "xkmon-test-" });
+    try {
+      await shiftedKernel(path);
+      await lab.put(path, "/root/shifted.elf", 0o644);
+    } finally {
+      await Deno.remove(path);
+    }
+    assertRefused(
+      await runXkmon(lab, "scan", ...GUARD, "--kernel", "/root/shifted.elf"),
+      /is unreadable: not-present/,
+    );
+    await fresh.simpleos.waitForTick();
+  });
+
+  await t.step(
+    "a first reading is trusted if asked for, and named",
+    async () => {
+      await using fresh = await freshGuest(lab);
+      const { simpleos, domid } = fresh;
+      await using monitor = await Monitor.start(
+        lab,
+        ...[...GUARD, "--trust-first-reading"],
+      );
+      const { regions } = await monitor.armed(domid);
+      assert(regions!.every(({ source }) => source === "first reading"));
+      assertEquals(
+        Object.keys(regions![0]!),
+        ["name", "kind", "start", "pages", "source", "sha256"],
+      );
+      await monitor.notice(/first reading of the guest's memory is trusted/);
+      await simpleos.send("code_attack_hypercall");
+      await monitor.response(domid);
+      const [finding] = await monitor.findings(domid);
+      assertEquals([finding!.rule.id, finding!.symbol], ["XK-001", "shutdown"]);
+    },
+  );
+});
+
+Deno.test("enrolling and starting a guest", async (t) => {
+  await using lab = await startLab();
+  await lab.put(await buildSimpleOS(), KERNEL, 0o644);
+  // Writes the configuration
+  await using _configured = await freshGuest(lab);
+  await lab.run(["xl", "destroy", "simpleos"]);
+
+  await t.step(
+    "a kernel that is not enrolled starts, and is named",
+    async () => {
+      await using monitor = await Monitor.start(lab, "start", CONFIG);
+      await monitor.armed();
+      await monitor.notice(/simpleos\.elf is not enrolled/);
+      assertEquals((await monitor.stop()).code, 0);
+      await assertGuests(lab, "simpleos");
+      await lab.run(["xl", "destroy", "simpleos"]);
+    },
+  );
+
+  await t.step("enroll tells the digests", async () => {
+    const { code, stdout } = await runXkmon(lab, "enroll", KERNEL);
+    const digests = await lab.run(
+      `md5sum ${KERNEL} | cut -d' ' -f1; sha256sum ${KERNEL} | cut -d' ' -f1`,
+    );
+    const [md5, sha256] = digests.stdout.split("\n");
+    assertEquals(
+      stdout,
+      `${KERNEL}: enrolled, MD5 ${md5}, SHA-256 ${sha256}\n`,
+    );
+    assertEquals(code, 0);
+  });
+
+  await t.step("a guest is guarded from its first instruction on", async () => {
+    await using monitor = await Monitor.start(lab, "start", CONFIG);
+    const { domain } = await monitor.armed();
+    const events = await monitor.events();
+    assertEquals(
+      events.flatMap(({ type, phase }) => type === "armed" ? [phase] : []),
+      ["booting", "running"],
+    );
+    assertMatch(events[0]!.text!, /simpleos\.elf is as enrolled on 20/);
+
+    await lab.run([
+      "xenstore-write",
+      `/local/domain/${domain.id}/data/command`,
+      "1 code_attack",
+    ]);
+    await monitor.response(domain.id);
+    const [finding, ...more] = await monitor.findings();
+    assertEquals([finding!.rule.id, finding!.symbol], ["XK-001", "shutdown"]);
+    assertEquals(more, []);
+    assertMatch((await lab.run("xl list simpleos")).stdout, / --p--- /);
+    await lab.run(["xl", "destroy", "simpleos"]);
+    assertEquals((await monitor.ended()).code, 0);
+  });
+
+  await t.step("a changed kernel file is refused, nothing starts", async () => {
+    await lab.run(`cp ${KERNEL} /root/good.elf; printf x >>${KERNEL}`);
+    assertRefused(
+      await runXkmon(lab, "start", CONFIG),
+      /simpleos\.elf is not the kernel file that was enrolled on 20/,
+    );
+    await assertGuests(lab);
+  });
+
+  await t.step("nor is a running guest judged by that file", async () => {
+    await lab.run(["xl", "create", CONFIG]);
+    assertRefused(
+      await runXkmon(lab, ...GUARD),
+      /simpleos\.elf is not the kernel file that was enrolled on 20/,
+    );
+    const domid = Number((await lab.run("xl domid simpleos")).stdout);
+    assertEquals(await hasJournal(lab, domid), false);
+    await lab.run(`mv /root/good.elf ${KERNEL}`);
+    assertEquals((await runXkmon(lab, "scan", ...GUARD)).code, 0);
+    await lab.run(["xl", "destroy", "simpleos"]);
+  });
+});

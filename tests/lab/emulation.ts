@@ -1,0 +1,136 @@
+import type { Emulator } from "./emulator.ts";
+import { exists } from "./exists.ts";
+import type { LabImages } from "./lab_images.ts";
+import type { Machine } from "./machine.ts";
+import { poll } from "./poll.ts";
+import { SIGNALS } from "./signals.ts";
+import { tail } from "./tail.ts";
+
+const END_SIGNALS = ["SIGHUP", "SIGINT", "SIGTERM"] as const;
+
+/** What has to be stopped when this process is. */
+const running = new Set<Emulation>();
+
+const listeners = END_SIGNALS.map((signal) => ({
+  signal,
+  async listener() {
+    await Promise.allSettled([...running].map((emulation) => emulation.stop()));
+    Deno.exit(128 + SIGNALS[signal]);
+  },
+}));
+
+/** A running emulator, in a temporary directory of its own. */
+export class Emulation implements AsyncDisposable {
+  /** The directory, laid out as {@linkcode Emulator} says. */
+  readonly directory: string;
+  /** Process id of the emulator. */
+  readonly pid: number;
+  #process: Deno.ChildProcess;
+  #output: Promise<string>;
+  #stopped?: Promise<void>;
+
+  private constructor(directory: string, process: Deno.ChildProcess) {
+    this.directory = directory;
+    this.pid = process.pid;
+    this.#process = process;
+    this.#output = new Response(process.stderr).text();
+    running.add(this);
+    if (running.size > 1) return;
+    for (const { signal, listener } of listeners) {
+      Deno.addSignalListener(signal, listener);
+    }
+  }
+
+  /** Turns the machine on. */
+  static async start(
+    emulator: Emulator,
+    machine: Machine,
+    images: LabImages,
+  ): Promise<Emulation> {
+    const directory = await Deno.makeTempDir({ prefix: "xkmon-lab-" });
+    try {
+      await Deno.symlink(images.xen, `${directory}/xen`);
+      await Deno.symlink(images.kernel, `${directory}/vmlinux`);
+      await Deno.symlink(images.initramfs, `${directory}/dom0.cpio`);
+      for (const name of ["console", "files", "guests", "jobs", "log"]) {
+        await Deno.mkdir(`${directory}/share/${name}`, { recursive: true });
+      }
+      const process = new Deno.Command("setpriv", {
+        // However this process ends, the emulator ends with it.
+        args: ["--pdeathsig", "KILL", ...emulator.command(machine)],
+        cwd: directory,
+        stdin: "null",
+        stdout: "null",
+        stderr: "piped",
+      }).spawn();
+      return new Emulation(directory, process);
+    } catch (error) {
+      await Deno.remove(directory, { recursive: true });
+      throw error;
+    }
+  }
+
+  /** Connects to a serial port's socket, as soon as it is there. */
+  async connect(name: string, timeoutMs = 20_000): Promise<Deno.UnixConn> {
+    let ended = false;
+    this.#process.status.then(() => ended = true);
+    return await poll(async () => {
+      if (ended) throw await this.ended();
+      try {
+        return await Deno.connect({
+          transport: "unix",
+          path: `${this.directory}/${name}`,
+        });
+      } catch (error) {
+        if (
+          error instanceof Deno.errors.NotFound ||
+          error instanceof Deno.errors.ConnectionRefused
+        ) return undefined;
+        throw error;
+      }
+    }, { timeoutMs, waitingFor: () => `the emulator's ${name}` });
+  }
+
+  /** Resolves when the emulator has ended by itself, with all it said. */
+  async ended(): Promise<Error> {
+    const { code, signal } = await this.#process.status;
+    return new Error(
+      `the emulator ended with ${signal ?? `status ${code}`}` +
+        tail("its standard error", await this.#output) +
+        (this.#stopped ? "" : tail("the Xen console", await this.console())),
+    );
+  }
+
+  /** What Xen and Dom0 have written to their console. */
+  async console(): Promise<string> {
+    const path = `${this.directory}/console.log`;
+    return await exists(path) ? await Deno.readTextFile(path) : "";
+  }
+
+  /** Ends the emulator and removes its directory. */
+  stop(): Promise<void> {
+    return this.#stopped ??= this.#stop();
+  }
+
+  /** Same as {@linkcode stop}. */
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.stop();
+  }
+
+  async #stop(): Promise<void> {
+    try {
+      this.#process.kill("SIGKILL");
+    } catch (error) {
+      // It has ended already.
+      if (!(error instanceof TypeError)) throw error;
+    }
+    await this.#process.status;
+    await this.#output;
+    await Deno.remove(this.directory, { recursive: true });
+    running.delete(this);
+    if (running.size > 0) return;
+    for (const { signal, listener } of listeners) {
+      Deno.removeSignalListener(signal, listener);
+    }
+  }
+}

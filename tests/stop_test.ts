@@ -1,0 +1,156 @@
+import { assert, assertEquals, assertMatch } from "@std/assert";
+import type { Lab } from "./lab/mod.ts";
+import { assertFindings } from "./support/assert_findings.ts";
+import { assertRefused } from "./support/assert_refused.ts";
+import { assertUnprotected } from "./support/assert_unprotected.ts";
+import { expectedFindings } from "./support/expected_findings.ts";
+import { freshGuest } from "./support/fresh_guest.ts";
+import { hasJournal } from "./support/has_journal.ts";
+import { Monitor } from "./support/monitor.ts";
+import { runXkmon } from "./support/run_xkmon.ts";
+import { startLab, XKMON } from "./support/start_lab.ts";
+
+const GUARD = ["--dom", "simpleos"];
+const KILLS = 10;
+/** At most so long after its first note a monitor is killed; half of it is arming. */
+const LAST_KILL_US = 400_000;
+
+/**
+ * Kills a monitor some time after it began to change the guest. Arguments:
+ * program, the guest's domain id, microseconds.
+ */
+const KILL_LATER = `
+"$1" --dom "$2" --interval 0.05 >/dev/null 2>&1 &
+tries=0
+until [ -e "/run/xkmon/$2.json" ]; do
+  usleep 2000
+  [ $((tries += 1)) -lt 10000 ] || exit 1
+done
+usleep "$3"
+kill -9 $!
+wait $!
+[ $? -eq 137 ]`;
+
+async function killLater(lab: Lab, domid: number, us: number): Promise<void> {
+  await lab.run(
+    ["sh", "-c", KILL_LATER, "sh", XKMON, String(domid), String(us)],
+    { timeoutMs: 120_000 },
+  );
+}
+
+Deno.test("the end of a monitor", async (t) => {
+  await using lab = await startLab();
+
+  for (const signal of ["SIGINT", "SIGTERM"] as const) {
+    await t.step(`${signal} takes the protection off`, async () => {
+      await using fresh = await freshGuest(lab);
+      const { simpleos, domid } = fresh;
+      await using monitor = await Monitor.start(lab, ...GUARD);
+      await monitor.armed();
+      assert(await hasJournal(lab, domid));
+
+      const { code, stderr } = await monitor.stop(signal);
+      assertEquals([code, stderr], [0, ""]);
+      await monitor.notice(/protection is off, .*; simpleos runs on/);
+      await assertUnprotected(simpleos);
+    });
+  }
+
+  await t.step("a second monitor is refused, the first guards on", async () => {
+    await using fresh = await freshGuest(lab);
+    const { simpleos, domid } = fresh;
+    await using monitor = await Monitor.start(lab, ...GUARD);
+    await monitor.armed();
+
+    const second = await runXkmon(lab, ...GUARD);
+    assertRefused(second, RegExp(`process ${monitor.job.pid}\\b`));
+    assertEquals(second.stdout, "");
+
+    await simpleos.send("data_attack");
+    await monitor.response(domid);
+  });
+
+  await t.step("after SIGKILL the next monitor cleans up", async () => {
+    await using fresh = await freshGuest(lab);
+    const { simpleos, domid } = fresh;
+    await using killed = await Monitor.start(lab, ...GUARD);
+    await killed.armed();
+    await killed.kill();
+    assert(await hasJournal(lab, domid));
+    assertEquals(await simpleos.command("data_attack"), "blocked");
+
+    await using next = await Monitor.start(
+      lab,
+      ...[...GUARD, "--on-attack", "report"],
+    );
+    await next.notice(
+      /an earlier monitor was killed: made \d+ page-table entries writable/,
+    );
+    await next.armed();
+    assertEquals(await simpleos.command("code_attack"), "blocked");
+    await next.finding(domid);
+    assertEquals((await next.stop()).code, 0);
+    // What was stopped while nobody watched is no news any more
+    assertFindings(await next.findings(), expectedFindings.code_attack);
+    await assertUnprotected(simpleos);
+  });
+
+  await t.step("after SIGKILL xkmon release cleans up", async () => {
+    await using fresh = await freshGuest(lab);
+    const { simpleos, domid } = fresh;
+    await using killed = await Monitor.start(lab, ...GUARD);
+    await killed.armed();
+    await killed.kill();
+    assert(await hasJournal(lab, domid));
+
+    const { code, stdout } = await runXkmon(lab, "release", ...GUARD);
+    assertMatch(stdout, /released: made \d+ page-table entries writable/);
+    assertEquals(code, 0);
+    await assertUnprotected(simpleos);
+  });
+
+  await t.step("the pause after an attack outlives the monitors", async () => {
+    await using fresh = await freshGuest(lab);
+    const { simpleos, domid } = fresh;
+    await using killed = await Monitor.start(lab, ...GUARD);
+    await killed.armed();
+    await simpleos.send("data_attack");
+    await killed.response(domid);
+    await killed.kill();
+    assertEquals(await simpleos.guest.state(), "--p---");
+
+    await using next = await Monitor.start(lab, ...GUARD);
+    await next.notice(/killed: left it paused after an attack/);
+    await next.armed();
+    assertEquals((await next.stop()).code, 0);
+    await next.notice(/simpleos stays paused because of the attack/);
+    assertEquals(await simpleos.guest.state(), "--p---");
+
+    const { code, stdout } = await runXkmon(lab, "release", ...GUARD);
+    assertMatch(stdout, /released: ended the pause after an attack/);
+    assertEquals(code, 0);
+    await assertUnprotected(simpleos);
+  });
+
+  await t.step(`${KILLS} monitors killed at random are undone`, async (t) => {
+    for (let run = 0; run < KILLS; run++) {
+      const us = Math.floor(Math.random() * LAST_KILL_US);
+      const again = run % 2 === 1;
+      const undone = again ? "by the next monitor" : "by release";
+      await t.step(`after ${us / 1000} ms, undone ${undone}`, async () => {
+        await using fresh = await freshGuest(lab);
+        await killLater(lab, fresh.domid, us);
+        if (again) {
+          await using next = await Monitor.start(lab, ...GUARD);
+          await next.notice(/an earlier monitor was killed/);
+          await next.armed();
+          assertEquals((await next.stop()).code, 0);
+        } else {
+          const { code } = await runXkmon(lab, "release", ...GUARD);
+          assertEquals(code, 0);
+        }
+        await assertUnprotected(fresh.simpleos);
+      });
+    }
+  });
+});

@@ -1,0 +1,31 @@
+/** A finding as `xkmon --json` prints it, as far as tests look at it. */
+export interface PrintedFinding {
+  readonly rule: { readonly id: string };
+  readonly seen: string;
+  readonly what: string;
+  readonly address: string;
+  readonly symbol: string;
+  readonly summary: string;
+  readonly expected?: string;
+  readonly found?: string;
+  readonly drift?: string;
+  readonly method?: string;
+  readonly ipSymbol?: string;
+}
+
+/** A line of `xkmon --json`. */
+export interface PrintedEvent {
+  readonly type: "armed" | "finding" | "unreadable" | "response" | "notice";
+  readonly time: string;
+  readonly domain: { readonly id: number; readonly name: string };
+  /** Of a notice or a response. */
+  readonly text?: string;
+  /** Of `armed`. */
+  readonly phase?: "booting" | "running";
+  /** Of `armed`. */
+  readonly entries?: number;
+  /** Of `armed`. */
+  readonly regions?: readonly { readonly source: string }[];
+  readonly finding?: PrintedFinding;
+  readonly response?: string;
+}
