@@ -225,7 +225,7 @@ async function guardDomain(
     // A suspended guest may run on, here or elsewhere: it goes as it came
     if (gone !== undefined && gone !== "suspend") journal.clear();
     else if (isArmed) disarm(guard, guest, output, gone === undefined);
-    else guest.unprotect();
+    else guard.disarm();
   }
   return gone === undefined ? "stopped" : { reason: gone };
 }

@@ -24,11 +24,15 @@ export interface GuardedGuest extends Guest {
   protect(ranges: readonly { start: bigint; size: number }[]): number;
   /** Undoes `protect`; returns entries changed. */
   unprotect(): number;
+  /** Pauses the guest, once, until it is judged. */
+  hold(): void;
+  /** Undoes `hold`, but not a pause because of an attack. */
+  endHold(): void;
   /** Pauses the guest, once, because of an attack. */
   pauseForAttack(): void;
+  /** Whether it stands still because of `hold` or `pauseForAttack` */
+  readonly held: boolean;
   readonly pausedForAttack: boolean;
-  /** Undoes `pauseForAttack`. */
-  unpauseAfterAttack(): void;
   reboot(): void;
   destroy(): Promise<void>;
 }
@@ -57,8 +61,6 @@ export class Guard {
   /** Keys of what was found when the guard armed */
   #atArming: ReadonlySet<string> = new Set();
   #passes = 0;
-  /** Paused by `hold`, not yet judged */
-  #held = false;
   /** Sequences of the records that were on the fault page last time */
   #lastFaults: ReadonlySet<bigint> = new Set();
 
@@ -129,8 +131,7 @@ export class Guard {
   #rehearse(): void {
     for (let time = 0; time < REHEARSALS; time++) {
       this.hold();
-      if (this.#held) this.#guest.unpauseAfterAttack();
-      this.#held = false;
+      this.#guest.endHold();
     }
   }
 
@@ -188,24 +189,22 @@ export class Guard {
 
   async #confirm(first: readonly Finding[], full: boolean): Promise<void> {
     const stops = this.#options.response !== "report";
-    const paused = this.#guest.pausedForAttack;
-    if (stops && this.#incidents.anyNew(first)) {
-      this.#guest.pauseForAttack();
-    }
+    if (stops && this.#incidents.anyNew(first)) this.#guest.hold();
     // By place, not by key: new bytes at each look are no reason for doubt
     const places = new Set(first.map(placeOf));
     const second = this.#look(full).findings;
     // A paused guest does not change: what it shows needs no third look
-    const confirmed = this.#guest.pausedForAttack
+    const confirmed = this.#guest.held
       ? second
       : second.filter((finding) => places.has(placeOf(finding)));
     const fresh = this.#incidents.fromPass(confirmed);
-    if (fresh.length > 0) {
-      for (const finding of fresh) this.#report({ type: "finding", finding });
-      await this.#respond();
-    } else if (!paused) {
-      this.#guest.unpauseAfterAttack();
+    if (fresh.length === 0) {
+      this.#guest.endHold();
+      return;
     }
+    if (stops) this.#guest.pauseForAttack();
+    for (const finding of fresh) this.#report({ type: "finding", finding });
+    await this.#respond();
   }
 
   /**
@@ -214,9 +213,7 @@ export class Guard {
    */
   hold(): void {
     if (this.#options.response === "report") return;
-    if (this.#detectors.length === 0 || this.#guest.pausedForAttack) return;
-    this.#guest.pauseForAttack();
-    this.#held = true;
+    if (this.#detectors.length > 0) this.#guest.hold();
   }
 
   /**
@@ -233,7 +230,7 @@ export class Guard {
     if (this.#detectors.length === 0) return;
     const stops = this.#options.response !== "report";
     // A guest that was stopped for a fault and faults again was let run
-    const ran = stops && (this.#held || !this.#guest.pausedForAttack);
+    const ran = stops && !this.#guest.pausedForAttack;
     const fresh = new Map<string, Finding>();
     for (const record of records) {
       if (before.has(record.sequence)) continue;
@@ -243,10 +240,8 @@ export class Guard {
         fresh.set(finding.key, finding);
       }
     }
-    const held = this.#held;
-    this.#held = false;
     if (fresh.size === 0) {
-      if (held) this.#guest.unpauseAfterAttack();
+      this.#guest.endHold();
       return;
     }
     if (stops) this.#guest.pauseForAttack();
@@ -296,12 +291,14 @@ export class Guard {
   }
 
   /**
-   * Takes the protection off; the guest is as it was.
+   * Takes the protection off; the guest is as it was. If something failed
+   * while it was held, it runs on.
    *
    * @returns Page-table entries that were made writable again
    */
   disarm(): number {
     this.#detectors = [];
+    this.#guest.endHold();
     return this.#guest.unprotect();
   }
 }

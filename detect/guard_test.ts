@@ -376,7 +376,7 @@ Deno.test("a write that is tried again after the guest was let run is told and s
   const { guest, guard, told } = armed();
   await guard.faults(faultPage([fault(1n)]));
   assertEquals(guest.pausedForAttack, true);
-  guest.unpauseAfterAttack();
+  guest.letRun();
   await guard.faults(faultPage([fault(1n), fault(2n), fault(3n)]));
   assertEquals(findings(told).length, 2);
   assertEquals(guest.pausedForAttack, true);
@@ -449,6 +449,28 @@ Deno.test("what was changed before the arming is told as that, and not how", asy
   assert(event?.type === "finding");
   assertEquals(event.finding.method, undefined);
   assertStringIncludes(event.finding.summary, "before xkmon armed");
+});
+
+Deno.test("a guest that was held when a look failed runs on after the disarming", async () => {
+  const { guest, guard, told } = armed();
+  guest.write(TABLE + 8n, [0x18]);
+  let looks = 0;
+  guest.beforeLook = () => {
+    if (++looks === 2) throw new RangeError("The second look failed");
+  };
+  await assertRejects(() => guard.pass(), RangeError);
+  assertEquals(guest.paused, true);
+  guard.disarm();
+  assertEquals(guest.paused, false);
+  assertEquals(told, []);
+});
+
+Deno.test("the pause after an attack outlives the disarming", async () => {
+  const { guest, guard } = armed();
+  guest.write(TABLE + 8n, [0x18]);
+  await guard.pass();
+  guard.disarm();
+  assertEquals([guest.paused, guest.pausedForAttack], [true, true]);
 });
 
 Deno.test("disarming makes writable what arming made read-only", async () => {

@@ -64,7 +64,7 @@ Deno.test("the Xen library in Dom0", async (t) => {
 
   const { stdout } = await lab.run(command("check"), { timeoutMs: COMMAND_MS });
   const checks = outcomes(stdout);
-  assert(checks.length >= 18, stdout);
+  assert(checks.length >= 19, stdout);
   for (const { name, error } of checks) {
     await t.step(name, () => assertEquals(error, undefined, error));
   }
@@ -97,6 +97,15 @@ Deno.test("the Xen library in Dom0", async (t) => {
     assertEquals(await journal(lab, id), undefined);
     assertEquals((await lab.run(command("recover"))).stdout.trim(), "nothing");
     assertEquals(await simpleos.command("data_attack"), "done");
+  });
+
+  await t.step("a guest that a killed monitor held runs on", async () => {
+    await lab.run(command("abandon-held"));
+    assertEquals(await simpleos.guest.state(), "--p---");
+    const recovered = await lab.run(command("recover"));
+    assertEquals(recovered.stdout.trim(), "ended its pause");
+    await simpleos.waitForTick();
+    assertEquals((await lab.run(command("recover"))).stdout.trim(), "nothing");
   });
 
   await t.step(

@@ -6,6 +6,8 @@ export const JOURNAL_FOLDER = "/run/xkmon";
 /** Grows when the file's shape changes. */
 const VERSION = 1;
 
+const encoder = new TextEncoder();
+
 /** A page-table entry that a monitor made read-only. */
 export interface ProtectedEntry {
   /** Guest virtual address of the page */
@@ -27,18 +29,30 @@ export interface JournalState {
   readonly attack?: boolean;
 }
 
+/** What an earlier monitor left behind. */
+export interface LeftState extends JournalState {
+  /** Held when it died, and whether the guest had been paused before */
+  readonly hold?: "held" | "held, paused before";
+}
+
 /** Another monitor guards the domain. */
 export class AlreadyGuardedError extends Error {
   override readonly name = "AlreadyGuardedError";
 }
 
 /**
- * The record of what one monitor did to one guest, in a file that survives the
- * monitor: the next one finds it and cleans up. It is also the lock that keeps
- * a second monitor away; the kernel drops it when its owner dies in any way.
+ * The record of what one monitor did to one guest, in files that survive the
+ * monitor: the next one finds them and cleans up. It is also the lock that
+ * keeps a second monitor away; the kernel drops it when its owner dies in any
+ * way.
+ *
+ * Holds have a file of their own: one is noted with a single write, since the
+ * guest runs until that is done.
  */
 export class Journal implements Disposable {
   #path: string;
+  #holdFile: Deno.FsFile;
+  #holdPath: string;
   #lockFile: Deno.FsFile;
   #lockPath: string;
   #state: JournalState | undefined;
@@ -55,7 +69,13 @@ export class Journal implements Disposable {
     this.#path = `${folder}/${domain}.json`;
     this.#lockPath = `${folder}/${domain}.lock`;
     this.#lockFile = takeLock(this.#lockPath);
-    this.#lockFile.writeSync(new TextEncoder().encode(`${Deno.pid}\n`));
+    this.#lockFile.writeSync(encoder.encode(`${Deno.pid}\n`));
+    this.#holdPath = `${folder}/${domain}.hold`;
+    this.#holdFile = Deno.openSync(this.#holdPath, {
+      create: true,
+      append: true,
+      mode: 0o600,
+    });
   }
 
   /**
@@ -64,7 +84,18 @@ export class Journal implements Disposable {
    * @param uuid Of the domain now: a reused id means another domain
    * @throws {SyntaxError} If the file makes no sense
    */
-  left(uuid: string): JournalState | undefined {
+  left(uuid: string): LeftState | undefined {
+    const state = this.#leftState(uuid);
+    // A write that was cut short was not followed by a pause
+    const holds = Deno.readTextFileSync(this.#holdPath).split("\n");
+    const hold = (["held", "held, paused before"] as const)
+      .find((name) => holds.includes(`${uuid} ${name}`));
+    return hold === undefined
+      ? state
+      : { ...(state ?? { uuid, entries: [] }), hold };
+  }
+
+  #leftState(uuid: string): JournalState | undefined {
     let text: string;
     try {
       text = Deno.readTextFileSync(this.#path);
@@ -95,6 +126,22 @@ export class Journal implements Disposable {
     this.#state = state;
   }
 
+  /**
+   * Notes that the guest is about to be held, until `endHold`.
+   *
+   * @param uuid Of the domain
+   * @param pausedBefore Whether it is paused already
+   */
+  hold(uuid: string, pausedBefore: boolean): void {
+    const name = pausedBefore ? "held, paused before" : "held";
+    this.#holdFile.writeSync(encoder.encode(`${uuid} ${name}\n`));
+  }
+
+  /** The hold is undone, or noted otherwise. */
+  endHold(): void {
+    this.#holdFile.truncateSync();
+  }
+
   /** The last state written. */
   get state(): JournalState | undefined {
     return this.#state;
@@ -104,10 +151,13 @@ export class Journal implements Disposable {
   clear(): void {
     this.#state = undefined;
     removeIfThere(this.#path);
+    this.endHold();
   }
 
   /** Gives the lock back. What was written and not cleared stays. */
   [Symbol.dispose](): void {
+    if (this.#holdFile.statSync().size === 0) removeIfThere(this.#holdPath);
+    this.#holdFile.close();
     removeIfThere(this.#lockPath);
     this.#lockFile.close();
   }

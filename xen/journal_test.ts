@@ -96,10 +96,44 @@ Deno.test("each kind of pause comes back as it was, and none as none", () =>
     assertEquals(journal.left(UUID), unpaused);
   }));
 
+Deno.test("a hold is found by the next monitor, with or without a state, until it ends", () =>
+  withFolder((folder) => {
+    const held = { uuid: UUID, entries: [], hold: "held" } as const;
+    {
+      using journal = new Journal(DOMAIN, folder);
+      journal.hold(UUID, false);
+    }
+    {
+      using next = new Journal(DOMAIN, folder);
+      assertEquals(next.left(UUID), held);
+    }
+    using last = new Journal(DOMAIN, folder);
+    assertEquals(last.left(UUID), held);
+    last.write(state);
+    assertEquals(last.left(UUID), { ...state, hold: "held" });
+    last.endHold();
+    assertEquals(last.left(UUID), state);
+    last.hold(UUID, true);
+    assertEquals(last.left(UUID), { ...state, hold: "held, paused before" });
+    last.clear();
+    assertEquals(last.left(UUID), undefined);
+  }));
+
+Deno.test("a note of a hold that was cut short is no hold", () =>
+  withFolder((folder) => {
+    for (const text of ["", UUID, `${UUID} he`, "\0\0\0", "held\n"]) {
+      Deno.writeTextFileSync(`${folder}/${DOMAIN}.hold`, text);
+      using journal = new Journal(DOMAIN, folder);
+      assertEquals(journal.left(UUID), undefined);
+    }
+  }));
+
 Deno.test("a reused domain id means another domain", () =>
   withFolder((folder) => {
     using journal = new Journal(DOMAIN, folder);
-    journal.write({ ...state, uuid: "ffffffff-4455-6677-8899-aabbccddeeff" });
+    const other = "ffffffff-4455-6677-8899-aabbccddeeff";
+    journal.write({ ...state, uuid: other });
+    journal.hold(other, false);
     assertEquals(journal.left(UUID), undefined);
   }));
 
@@ -205,9 +239,10 @@ Deno.test("only the owner may read what is kept", () =>
     const inner = `${folder}/run/xkmon`;
     using journal = new Journal(DOMAIN, inner);
     journal.write(state);
-    const modes = [inner, `${inner}/5.json`, `${inner}/5.lock`]
+    const files = ["json", "lock", "hold"].map((end) => `${inner}/5.${end}`);
+    const modes = [inner, ...files]
       .map((path) => Deno.statSync(path).mode! & 0o777);
-    assertEquals(modes, [0o700, 0o600, 0o600]);
+    assertEquals(modes, [0o700, 0o600, 0o600, 0o600]);
   }));
 
 Deno.test("a folder that cannot be written is an error, not a monitor without journal", () => {

@@ -79,7 +79,8 @@ export class PvGuest implements Disposable {
   #cpus: readonly CpuState[] = [];
   #kept: KeptScan | undefined;
   #protected: ProtectedEntry[] = [];
-  #responsePause = false;
+  /** Why we have it paused */
+  #hold: "look" | "attack" | undefined;
 
   /**
    * @param journal Where changes to the guest are noted before they are made;
@@ -385,7 +386,7 @@ export class PvGuest implements Disposable {
   }
 
   #note(pause?: "working" | "working, paused before"): void {
-    const attack = this.#responsePause;
+    const attack = this.#hold === "attack";
     if (pause === undefined && !attack && this.#protected.length === 0) {
       this.#journal?.clear();
       return;
@@ -399,31 +400,50 @@ export class PvGuest implements Disposable {
   }
 
   /**
-   * Pauses the guest because of an attack. It is done once, however often it
-   * is asked for, and stays after the monitor has gone. The journal is told
-   * after it: every microsecond is the attacker's.
+   * Pauses the guest for a closer look. It is done once, however often it is
+   * asked for. Should the monitor be killed, its successor lets the guest run.
    */
-  pauseForAttack(): void {
-    if (this.pausedForAttack) return;
+  hold(): void {
+    if (this.held) return;
+    // An operator let it run after an attack
+    if (this.#journal?.state?.attack === true) this.#note();
+    this.#journal?.hold(this.domain.uuid, this.#paused());
     this.#host.control.pause(this.domain.id);
-    this.#responsePause = true;
-    this.#note();
+    this.#hold = "look";
   }
 
   /**
-   * Whether the guest stands still because of `pauseForAttack`. An operator's
-   * `xl unpause` ends that pause.
+   * Whether the guest stands still because of `hold` or `pauseForAttack`. An
+   * operator's `xl unpause` ends that pause.
    */
-  get pausedForAttack(): boolean {
-    return this.#responsePause &&= this.#paused();
+  get held(): boolean {
+    if (this.#hold !== undefined && !this.#paused()) this.#hold = undefined;
+    return this.#hold !== undefined;
   }
 
-  /** Undoes `pauseForAttack`. */
-  unpauseAfterAttack(): void {
-    if (!this.#responsePause) return;
-    this.#responsePause = false;
-    this.#host.control.unpause(this.domain.id);
+  /** Undoes `hold`. A pause because of an attack stays. */
+  endHold(): void {
+    if (this.#hold !== "look") return;
+    if (this.held) this.#host.control.unpause(this.domain.id);
+    this.#hold = undefined;
+    this.#journal?.endHold();
+  }
+
+  /**
+   * Pauses the guest because of an attack, once. The pause stays after the
+   * monitor has gone, in whatever way.
+   */
+  pauseForAttack(): void {
+    this.hold();
+    if (this.#hold === "attack") return;
+    this.#hold = "attack";
     this.#note();
+    this.#journal?.endHold();
+  }
+
+  /** Whether the guest stands still because of `pauseForAttack`. */
+  get pausedForAttack(): boolean {
+    return this.held && this.#hold === "attack";
   }
 
   /** Stops the guest for a reboot; its toolstack starts it again. */
@@ -455,22 +475,25 @@ export class PvGuest implements Disposable {
     if (left === undefined) return undefined;
     const done: string[] = [];
     const { control } = this.#host;
-    if (left.pause !== undefined && this.#paused()) {
+    // An attack is noted before the hold is taken from the journal
+    const pause = left.pause ?? (left.attack === true ? undefined : left.hold);
+    if (pause !== undefined && this.#paused()) {
       control.unpause(this.domain.id);
       // It may have been killed just before its own pause
-      const others = left.pause === "working, paused before";
+      const others = pause.endsWith("paused before");
       if (others && !this.#paused()) control.pause(this.domain.id);
       else done.push("ended its pause");
     }
     if (left.attack === true && this.#paused()) {
       if (release) {
-        this.#host.control.unpause(this.domain.id);
+        control.unpause(this.domain.id);
         done.push("ended the pause after an attack");
       } else {
-        this.#responsePause = true;
+        this.#hold = "attack";
         done.push("left it paused after an attack");
       }
     }
+    this.#journal?.endHold();
     this.#protected = [...left.entries];
     const entries = this.unprotect();
     if (entries > 0) done.push(`made ${entries} page-table entries writable`);

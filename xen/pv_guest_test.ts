@@ -245,17 +245,32 @@ Deno.test("a guest without a journal is only looked at", () => {
   assertEquals(setting.xen.calls, []);
 });
 
-Deno.test("a pause because of an attack is made once and undone once", () => {
+Deno.test("a hold is made once and undone once", () => {
   using setting = new Setting();
   const guest = setting.guest();
-  guest.pauseForAttack();
-  guest.pauseForAttack();
-  assertEquals([setting.xen.pauses, guest.pausedForAttack], [1, true]);
-  assertEquals(setting.journal?.attack, true);
-  guest.unpauseAfterAttack();
-  guest.unpauseAfterAttack();
-  assertEquals([setting.xen.pauses, guest.pausedForAttack], [0, false]);
-  assertEquals(setting.journal, undefined);
+  guest.hold();
+  guest.hold();
+  assertEquals([setting.xen.pauses, guest.held], [1, true]);
+  assertEquals(guest.pausedForAttack, false);
+  guest.endHold();
+  guest.endHold();
+  assertEquals([setting.xen.pauses, guest.held], [0, false]);
+  setting.end();
+  assertEquals([...Deno.readDirSync(setting.folder)], []);
+});
+
+Deno.test("a pause because of an attack is made once, and a hold becomes one", () => {
+  for (const heldBefore of [false, true]) {
+    using setting = new Setting();
+    const guest = setting.guest();
+    if (heldBefore) guest.hold();
+    guest.pauseForAttack();
+    guest.pauseForAttack();
+    guest.hold();
+    guest.endHold();
+    assertEquals([setting.xen.pauses, guest.pausedForAttack], [1, true]);
+    assertEquals(setting.journal?.attack, true);
+  }
 });
 
 Deno.test("an operator's pause is not undone", () => {
@@ -263,8 +278,8 @@ Deno.test("an operator's pause is not undone", () => {
   setting.xen.pauses = 1;
   const guest = setting.guest();
   guest.protect([REGION]);
-  guest.pauseForAttack();
-  guest.unpauseAfterAttack();
+  guest.hold();
+  guest.endHold();
   guest.unprotect();
   assertEquals(setting.xen.pauses, 1);
 });
@@ -272,11 +287,75 @@ Deno.test("an operator's pause is not undone", () => {
 Deno.test("a guest that an operator let run is not let run twice", () => {
   using setting = new Setting();
   const guest = setting.guest();
+  guest.hold();
+  setting.xen.pauses = 0;
+  guest.endHold();
+  assertEquals(setting.xen.calls, ["pause"]);
+  assertEquals(guest.held, false);
+});
+
+Deno.test("a guest that was let run after an attack can be held again", () => {
+  using setting = new Setting();
+  const guest = setting.guest();
   guest.pauseForAttack();
   setting.xen.pauses = 0;
-  assertEquals(guest.pausedForAttack, false);
-  guest.unpauseAfterAttack();
-  assertEquals(setting.xen.calls, ["pause"]);
+  guest.hold();
+  assertEquals([setting.xen.pauses, guest.pausedForAttack], [1, false]);
+  assertEquals(setting.guest().recover(false), "ended its pause");
+  assertEquals(setting.xen.pauses, 0);
+});
+
+/** What the next monitor tells of a hold that a kill cut short, and pauses left. */
+function killed(
+  at: "before the pause" | "after the pause",
+  pausedBefore: number,
+): [string | undefined, number] {
+  using setting = new Setting();
+  const { xen } = setting;
+  xen.pauses = pausedBefore;
+  const guest = setting.guest();
+  guest.protect([REGION]);
+  if (at === "before the pause") {
+    xen.onPause = () => {
+      throw new Error("Killed");
+    };
+    assertThrows(() => guest.hold(), Error, "Killed");
+    xen.onPause = () => {};
+    xen.pauses--;
+  } else {
+    guest.hold();
+  }
+  const told = setting.guest().recover(false);
+  setting.end();
+  assertEquals([...Deno.readDirSync(setting.folder)], []);
+  return [told, xen.pauses];
+}
+
+Deno.test("a guest runs on when a monitor is killed that held it", () => {
+  const writable = "made 2 page-table entries writable";
+  assertEquals(killed("after the pause", 0), [
+    `ended its pause, ${writable}`,
+    0,
+  ]);
+  assertEquals(killed("before the pause", 0), [writable, 0]);
+  for (const at of ["before the pause", "after the pause"] as const) {
+    assertEquals(killed(at, 1)[1], 1);
+  }
+});
+
+Deno.test("a kill while a hold becomes the pause after an attack leaves that pause", () => {
+  using setting = new Setting();
+  const guest = setting.guest();
+  guest.hold();
+  const hold = Deno.readTextFileSync(`${setting.folder}/${domain.id}.hold`);
+  guest.pauseForAttack();
+  setting.end();
+  Deno.writeTextFileSync(`${setting.folder}/${domain.id}.hold`, hold);
+  assertEquals(
+    setting.guest().recover(false),
+    "left it paused after an attack",
+  );
+  assertEquals(setting.xen.pauses, 1);
 });
 
 Deno.test("what a killed monitor left behind is undone by the next one", () => {

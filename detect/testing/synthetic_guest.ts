@@ -53,6 +53,7 @@ export class SyntheticGuest implements GuardedGuest {
   #entries = new Map<bigint, bigint>();
   #protected: bigint[] = [];
   #paused = false;
+  #attacked = false;
 
   /**
    * Maps pages with contents of their own.
@@ -110,6 +111,7 @@ export class SyntheticGuest implements GuardedGuest {
   /** An operator lets the guest run. */
   letRun(): void {
     this.#paused = false;
+    this.#attacked = false;
   }
 
   refresh(): void {
@@ -187,20 +189,29 @@ export class SyntheticGuest implements GuardedGuest {
     return this.#protected.splice(0).length;
   }
 
-  pauseForAttack(): void {
+  hold(): void {
     if (this.#paused) return;
     this.calls.push("pause");
     this.#paused = true;
   }
 
-  get pausedForAttack(): boolean {
+  get held(): boolean {
     return this.#paused;
   }
 
-  unpauseAfterAttack(): void {
-    if (!this.#paused) return;
+  endHold(): void {
+    if (!this.#paused || this.#attacked) return;
     this.calls.push("unpause");
     this.#paused = false;
+  }
+
+  pauseForAttack(): void {
+    this.hold();
+    this.#attacked = true;
+  }
+
+  get pausedForAttack(): boolean {
+    return this.#paused && this.#attacked;
   }
 
   reboot(): void {

@@ -1,14 +1,24 @@
 import { assert, assertEquals, assertThrows } from "@std/assert";
 import { listDevices } from "../../xen/devices.ts";
-import { domainById, findDomain, listDomains } from "../../xen/domains.ts";
+import {
+  type Domain,
+  domainById,
+  findDomain,
+  listDomains,
+} from "../../xen/domains.ts";
 import { LibraryError, NoSuchDomainError } from "../../xen/errors.ts";
 import { EventLoop } from "../../xen/event_loop.ts";
+import type { XenHost } from "../../xen/host.ts";
 import { AlreadyGuardedError, Journal } from "../../xen/journal.ts";
 import { openFirst } from "../../xen/libraries.ts";
 import { listVcpus } from "../../xen/vcpus.ts";
 import type { Check } from "./context.ts";
 
 const WATCH_LIMIT_MS = 10_000;
+
+function isPaused({ control, store }: XenHost, { id }: Domain): boolean {
+  return domainById(control, store, id)!.paused;
+}
 
 /** Checks of domains, of the store and of the libraries. */
 export const domainChecks: readonly Check[] = [
@@ -84,30 +94,44 @@ export const domainChecks: readonly Check[] = [
     }
   }],
 
-  ["a pause because of an attack counts once", ({ guest, host, domain }) => {
-    const paused = () =>
-      domainById(host.control, host.store, domain.id)!.paused;
-    guest.pauseForAttack();
-    guest.pauseForAttack();
-    assert(paused());
-    assert(guest.pausedForAttack);
-    guest.unpauseAfterAttack();
-    assert(!paused(), "it stays paused");
-    guest.unpauseAfterAttack();
+  ["a hold counts once", ({ guest, host, domain }) => {
+    guest.hold();
+    guest.hold();
+    assert(isPaused(host, domain));
+    assert(guest.held);
+    guest.endHold();
+    assert(!isPaused(host, domain), "it stays paused");
+    guest.endHold();
     // One pause too few would now let the guest run in spite of this one
     host.control.pause(domain.id);
-    assert(paused());
+    assert(isPaused(host, domain));
     host.control.unpause(domain.id);
-    assert(!paused());
+    assert(!isPaused(host, domain));
   }],
 
-  ["an operator's unpause ends the pause", ({ guest, host, domain }) => {
-    guest.pauseForAttack();
+  [
+    "the pause because of an attack is the hold before it",
+    ({ guest, host, domain }) => {
+      guest.hold();
+      guest.pauseForAttack();
+      guest.endHold();
+      assert(isPaused(host, domain));
+      assert(guest.pausedForAttack);
+      host.control.unpause(domain.id);
+      assert(!isPaused(host, domain));
+      assert(!guest.pausedForAttack);
+    },
+  ],
+
+  ["an operator's unpause ends a hold", ({ guest, host, domain }) => {
+    guest.hold();
     host.control.unpause(domain.id);
-    assert(!guest.pausedForAttack);
-    guest.pauseForAttack();
-    assert(guest.pausedForAttack);
-    guest.unpauseAfterAttack();
+    guest.endHold();
+    assert(!guest.held);
+    guest.hold();
+    assert(guest.held);
+    guest.endHold();
+    assert(!isPaused(host, domain));
   }],
 
   ["a second monitor of the guest is refused", ({ domain }) => {

@@ -53,6 +53,9 @@ async function run(command: string, name: string, kernel: string) {
       console.log(guest.protect(profile.regions));
       // As if it was killed: nothing is undone
       return Deno.exit(0);
+    case "abandon-held":
+      guest.hold();
+      return Deno.exit(0);
     case "recover":
       return console.log(guest.recover(false) ?? "nothing");
     default:
