@@ -34,21 +34,28 @@ export class XenControl implements Disposable {
   #libraries: Libraries;
 
   /**
+   * @param names Sonames or paths of libxenctrl, tried in order
    * @throws {LibraryError} If no libxenctrl is there or none fits this Xen
    * @throws {XenError} If Xen refuses this process
    */
-  constructor(libraries: Libraries) {
+  constructor(
+    libraries: Libraries,
+    names: readonly string[] = sonames.xenctrl,
+  ) {
     this.#libraries = libraries;
     const probe = new Uint8Array(domainInfo.sizes[1]);
     const refused: string[] = [];
-    for (const { name, library } of openEach(sonames.xenctrl, xenctrl)) {
+    const unfit: LibraryError[] = [];
+    for (const { name, library } of openEach(names, xenctrl, unfit)) {
       const handle = library.symbols.xc_interface_open(
         libraries.logger,
         libraries.logger,
         0,
       );
       if (handle === null) {
-        throw noDom0(new XenError("xc_interface_open", errno(libraries)));
+        const error = new XenError("xc_interface_open", errno(libraries));
+        library.close();
+        throw noDom0(error);
       }
       const count = library.symbols.xc_domain_getinfolist(handle, 0, 1, probe);
       if (count === 1) {
@@ -66,10 +73,12 @@ export class XenControl implements Disposable {
       if (error.code !== "EACCES") throw error;
       refused.push(name);
     }
-    if (refused.length === 0) throw missing(sonames.xenctrl);
+    if (refused.length === 0) throw missing(names);
+    // One of those could be of the release that runs
+    const also = unfit[0] === undefined ? "" : `; ${unfit[0].message}`;
     throw new LibraryError(
       `Xen does not answer ${refused.join(", ")}: install the Xen libraries ` +
-        "of the release that runs (xl info | grep xen_version)",
+        `of the release that runs (xl info | grep xen_version)${also}`,
     );
   }
 

@@ -49,7 +49,7 @@ export class FaultEvents implements Disposable {
    * @param arrived Called at once when an event has come; `received` follows
    * @param received Gets a copy of the page, 4096 bytes, after each event
    * @param changed Called when the guest's channel came into use or was lost
-   * @throws {XenError} If the devices cannot be opened
+   * @throws {XenError} If the devices cannot be opened or a watch is refused
    */
   constructor(
     host: XenHost,
@@ -79,10 +79,15 @@ export class FaultEvents implements Disposable {
       throw error;
     }
     loop.add(this.#fd, () => this.#takeEvent());
-    for (const node of [nodes.ref, nodes.port]) {
-      this.#unwatch.push(
-        host.store.watch(this.#path(node), () => this.#bind()),
-      );
+    try {
+      for (const node of [nodes.ref, nodes.port]) {
+        this.#unwatch.push(
+          host.store.watch(this.#path(node), () => this.#bind()),
+        );
+      }
+    } catch (error) {
+      this[Symbol.dispose]();
+      throw error;
     }
     // The watches fire later; what is announced already is used from now on
     this.#bind();
@@ -153,7 +158,8 @@ export class FaultEvents implements Disposable {
     const { symbols } = this.#host.libraries.evtchn;
     const port = symbols.xenevtchn_pending(this.#evtchn);
     this.#deliver();
-    if (port < 0) return;
+    // One that was queued before its channel was replaced is masked for good
+    if (port !== this.#localPort) return;
     const second = Math.floor(performance.now() / 1000);
     this.#count = second === this.#second ? this.#count + 1 : 1;
     this.#second = second;
@@ -161,6 +167,8 @@ export class FaultEvents implements Disposable {
       symbols.xenevtchn_unmask(this.#evtchn, port);
       return;
     }
+    // Replaced channels get the same number: an old event may be held already
+    clearTimeout(this.#timer);
     this.#timer = setTimeout(() => {
       symbols.xenevtchn_unmask(this.#evtchn, port);
       this.#deliver();

@@ -28,20 +28,23 @@ export const sonames = {
 } as const satisfies Record<string, readonly string[]>;
 
 /**
- * Opens every library of the list that is there.
+ * Opens every library of the list that is there and has all symbols.
  *
- * A library that is there but lacks a symbol is an error of its own, since the
- * next in the list would hide it.
+ * One that lacks a symbol is passed over, since a later one may fit; only if
+ * none does is it an error, which names the first that was there.
  *
  * @param names Sonames or paths, tried in order
  * @param symbols What the library must have
+ * @param unfit Takes an error for each library that lacks a symbol
  * @yields An opened library with the name under which it was found
- * @throws {LibraryError} If a library lacks a symbol
+ * @throws {LibraryError} If all that are there lack a symbol
  */
 export function* openEach<const S extends Deno.ForeignLibraryInterface>(
   names: readonly string[],
   symbols: S,
+  unfit: LibraryError[] = [],
 ): Generator<{ name: string; library: Deno.DynamicLibrary<S> }> {
+  let found = false;
   for (const name of names) {
     const folders = name.startsWith("/") ? [""] : FOLDERS;
     for (const folder of folders) {
@@ -52,25 +55,29 @@ export function* openEach<const S extends Deno.ForeignLibraryInterface>(
         if (error instanceof Deno.errors.NotCapable) throw error;
         const message = error instanceof Error ? error.message : String(error);
         if (message.startsWith("Failed to register symbol")) {
-          throw new LibraryError(
-            `${folder + name} lacks a function that xkmon needs: ${message}`,
-            { cause: error },
+          unfit.push(
+            new LibraryError(
+              `${folder + name} lacks a function that xkmon needs: ${message}`,
+              { cause: error },
+            ),
           );
         }
         continue;
       }
+      found = true;
       yield { name: folder + name, library };
       break;
     }
   }
+  if (!found && unfit[0] !== undefined) throw unfit[0];
 }
 
 /**
- * Opens the first library of the list that is there.
+ * Opens the first library of the list that is there and has all symbols.
  *
  * @param names Sonames or paths, tried in order
  * @param symbols What the library must have
- * @throws {LibraryError} If none is there, or one lacks a symbol
+ * @throws {LibraryError} If none is there, or all that are lack a symbol
  *
  * @example
  * ```ts
@@ -114,7 +121,7 @@ export interface Libraries {
 /**
  * Opens the stable libraries. They stay open for the life of the process.
  *
- * @throws {LibraryError} If one is missing; the message names it
+ * @throws {LibraryError} If one is missing or unfit; the message names it
  */
 export function openLibraries(): Libraries {
   const libc = openFirst(sonames.libc, ffi.libc);

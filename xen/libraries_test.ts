@@ -1,21 +1,18 @@
 import { assert, assertEquals, assertThrows } from "@std/assert";
-import { run } from "../guestos/testing/run.ts";
 import { LibraryError } from "./errors.ts";
 import { missing, openEach, openFirst, sonames } from "./libraries.ts";
+import { stubLibrary } from "./testing/stub_library.ts";
 
 const answer = {
   answer: { parameters: [], result: "i32" },
 } as const satisfies Deno.ForeignLibraryInterface;
 
 /** A library whose function `answer` returns a number. */
-async function library(folder: string, name: string, value: number) {
-  const source = `${folder}/${name}.c`;
-  await Deno.writeTextFile(
-    source,
+function library(folder: string, name: string, value: number) {
+  return stubLibrary(
+    `${folder}/${name}`,
     `int answer(void);\nint answer(void) { return ${value}; }\n`,
   );
-  await run("gcc", "-shared", "-fPIC", "-o", `${folder}/${name}`, source);
-  return `${folder}/${name}`;
 }
 
 async function withFolder(use: (folder: string) => Promise<void>) {
@@ -56,6 +53,29 @@ Deno.test("a missing symbol is one error that names library and symbol", () =>
     assertEquals(error.message.includes("\n"), false);
     assert(error.message.startsWith(`${old} lacks a function`), error.message);
     assert(error.message.includes("question"), error.message);
+  }));
+
+Deno.test("a library that lacks a symbol does not hide a later one that has it", () =>
+  withFolder(async (folder) => {
+    const unfit = await library(folder, "libunfit.so", 1);
+    const fit = await stubLibrary(
+      `${folder}/libfit.so`,
+      "int answer(void) { return 2; }\nvoid question(void) {}\n",
+    );
+    const wanted = {
+      ...answer,
+      question: { parameters: [], result: "void" },
+    } as const;
+    const first = openFirst([unfit, fit], wanted);
+    assertEquals(first.symbols.answer(), 2);
+    first.close();
+    // In the other order the unfit one is no error either, but it is told
+    const errors: LibraryError[] = [];
+    const all = [...openEach([fit, unfit], wanted, errors)];
+    for (const { library } of all) library.close();
+    assertEquals(all.map(({ name }) => name), [fit]);
+    assertEquals(errors.length, 1);
+    assert(errors[0]!.message.startsWith(`${unfit} lacks a function`));
   }));
 
 Deno.test("a symbol that may be missing is no error", () =>

@@ -50,7 +50,8 @@ export class XenStore implements Disposable {
     const bytes = new Uint8Array(Math.min(length[0]!, MAX_VALUE));
     if (bytes.length > 0) new Deno.UnsafePointerView(value).copyInto(bytes);
     this.#libraries.libc.symbols.free(value);
-    return new TextDecoder().decode(bytes);
+    // A byte order mark is a part of the value like any other
+    return new TextDecoder("utf-8", { ignoreBOM: true }).decode(bytes);
   }
 
   /** Names of the nodes below a node; none if it does not exist. */

@@ -1,0 +1,283 @@
+import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
+import { XenControl } from "./control.ts";
+import { listDomains } from "./domains.ts";
+import { LibraryError, XenError } from "./errors.ts";
+import { libc } from "./ffi.ts";
+import { domainInfo, vcpuContext, vcpuInfo } from "./layouts.ts";
+import { type Libraries, openFirst, sonames } from "./libraries.ts";
+import { fakeStore } from "./testing/fake_store.ts";
+import { type XenctrlBehaviour, xenctrlStub } from "./testing/xenctrl_stub.ts";
+
+const EPERM = 1;
+const ENOENT = 2;
+const EACCES = 13;
+const EINVAL = 22;
+
+const libraries = {
+  libc: openFirst(sonames.libc, libc),
+  logger: null,
+} as Libraries;
+
+const folder = await Deno.makeTempDir();
+Deno.test.afterAll(() => Deno.remove(folder, { recursive: true }));
+
+const releases = {
+  current: {},
+  old: { infoSize: 104 },
+  otherOne: { listError: EACCES },
+  otherTwo: { listError: EACCES },
+  unprivileged: { listError: EPERM },
+  invalid: { listError: EINVAL },
+  noDevice: { openError: ENOENT },
+  arm: { without: "xc_translate_foreign_address" },
+  incomplete: { without: "xc_vcpu_getinfo" },
+  // As large as can be, with bytes that measuring must tell from its fillings
+  restA5: { rest: 0xa5 },
+  rest5A: { rest: 0x5a },
+  oldRestA5: { infoSize: 104, rest: 0xa5 },
+  oldRest5A: { infoSize: 104, rest: 0x5a },
+} as const satisfies Record<string, XenctrlBehaviour>;
+
+const paths = Object.fromEntries(
+  await Promise.all(
+    Object.entries(releases).map(async ([name, behaviour]) =>
+      [
+        name,
+        await xenctrlStub(`${folder}/libxenctrl-${name}.so`, behaviour),
+      ] as const
+    ),
+  ),
+) as Record<keyof typeof releases, string>;
+
+/** The state of a stub, which is shared with whoever else has opened it. */
+function stubState(path: string) {
+  const library = Deno.dlopen(path, {
+    stub_interfaces: { parameters: [], result: "i32" },
+    stub_paused: { parameters: [], result: "i32" },
+  });
+  return {
+    interfaces: () => library.symbols.stub_interfaces(),
+    paused: () => library.symbols.stub_paused(),
+    [Symbol.dispose]: () => library.close(),
+  };
+}
+
+/** Whether this process has a library mapped. */
+function isLoaded(path: string): boolean {
+  return Deno.readTextFileSync("/proc/self/maps").includes(path);
+}
+
+Deno.test("the library that Xen answers is taken, others are closed", () => {
+  using refused = stubState(paths.otherOne);
+  using taken = stubState(paths.current);
+  {
+    using control = new XenControl(libraries, [
+      `${folder}/libxenctrl-none.so`,
+      paths.otherOne,
+      paths.current,
+      paths.old,
+    ]);
+    assertEquals(control.library, paths.current);
+    assertEquals(control.domainInfoSize, 112);
+    assertEquals([refused.interfaces(), taken.interfaces()], [0, 1]);
+    assert(!isLoaded(paths.old), "a library behind the taken one was opened");
+  }
+  assertEquals(taken.interfaces(), 0);
+});
+
+Deno.test("a library that lacks a function is passed over", () => {
+  using control = new XenControl(libraries, [paths.incomplete, paths.current]);
+  assertEquals(control.library, paths.current);
+});
+
+Deno.test("libraries that all are for another Xen are one error that names them", () => {
+  const error = assertThrows(
+    () => new XenControl(libraries, [paths.otherOne, paths.otherTwo]),
+    LibraryError,
+  );
+  assertEquals(
+    error.message,
+    `Xen does not answer ${paths.otherOne}, ${paths.otherTwo}: install the ` +
+      "Xen libraries of the release that runs (xl info | grep xen_version)",
+  );
+  assert(!isLoaded(paths.otherOne) && !isLoaded(paths.otherTwo), "still open");
+});
+
+Deno.test("an incomplete library is told beside the ones that Xen does not answer", () => {
+  const error = assertThrows(
+    () => new XenControl(libraries, [paths.incomplete, paths.otherOne]),
+    LibraryError,
+    `Xen does not answer ${paths.otherOne}:`,
+  );
+  assert(
+    error.message.includes(`; ${paths.incomplete} lacks a function`),
+    error.message,
+  );
+  assert(error.message.includes("xc_vcpu_getinfo"), error.message);
+  assertEquals(error.message.includes("\n"), false);
+});
+
+Deno.test("an incomplete library alone is named with what it lacks", () => {
+  const { message } = assertThrows(
+    () => new XenControl(libraries, [paths.incomplete]),
+    LibraryError,
+    `${paths.incomplete} lacks a function`,
+  );
+  assert(message.includes("xc_vcpu_getinfo"), message);
+});
+
+Deno.test("no library at all is an error that names what was tried", () => {
+  assertThrows(
+    () => new XenControl(libraries, ["libxenctrl.so.4.99"]),
+    LibraryError,
+    "libxenctrl was not found (tried libxenctrl.so.4.99)",
+  );
+});
+
+Deno.test("where Xen permits nothing is no Dom0, whatever library is next", () => {
+  const error = assertThrows(
+    () => new XenControl(libraries, [paths.unprivileged, paths.current]),
+    LibraryError,
+    "This is no Xen Dom0, or its privcmd driver is not loaded: " +
+      "xc_domain_getinfolist: not permitted (EPERM)",
+  );
+  assert(error.cause instanceof XenError);
+  assert(!isLoaded(paths.unprivileged), "still open");
+});
+
+Deno.test("where the interface cannot be opened is no Dom0", () => {
+  const error = assertThrows(
+    () => new XenControl(libraries, [paths.noDevice, paths.current]),
+    LibraryError,
+    "This is no Xen Dom0, or its privcmd driver is not loaded: " +
+      "xc_interface_open: no such entry (ENOENT)",
+  );
+  assert(error.cause instanceof XenError);
+  assert(!isLoaded(paths.noDevice), "still open");
+});
+
+Deno.test("another error of Xen is told as it is", () => {
+  const error = assertThrows(
+    () => new XenControl(libraries, [paths.invalid, paths.current]),
+    XenError,
+  );
+  assertEquals([error.call, error.code], ["xc_domain_getinfolist", "EINVAL"]);
+  assert(!isLoaded(paths.invalid), "still open");
+});
+
+Deno.test("a domain's structure is measured, whatever bytes are in it", () => {
+  const measured = Object.fromEntries(
+    (["current", "old", "restA5", "rest5A", "oldRestA5", "oldRest5A"] as const)
+      .map((name) => {
+        using control = new XenControl(libraries, [paths[name]]);
+        return [name, control.domainInfoSize];
+      }),
+  );
+  assertEquals(measured, {
+    current: 112,
+    old: 104,
+    restA5: 112,
+    rest5A: 112,
+    oldRestA5: 104,
+    oldRest5A: 104,
+  });
+});
+
+for (const [name, size] of [["current", 112], ["old", 104]] as const) {
+  Deno.test(`domains are told apart where one takes ${size} bytes`, () => {
+    using control = new XenControl(libraries, [paths[name]]);
+    const list = (first: number, max: number) =>
+      control.domainInfoList(first, max).map((view) => [
+        view.byteLength,
+        view.getUint16(domainInfo.domain, true),
+        view.getBigUint64(domainInfo.tot_pages, true),
+      ]);
+    assertEquals(list(0, 1024), [
+      [size, 0, 1000n],
+      [size, 3, 1003n],
+      [size, 7, 1007n],
+    ]);
+    assertEquals(list(0, 2), [[size, 0, 1000n], [size, 3, 1003n]]);
+    assertEquals(list(4, 1), [[size, 7, 1007n]]);
+    assertEquals(list(8, 16), []);
+    assertEquals(
+      listDomains(control, fakeStore({ "/local/domain/7/name": "web01" })).at(
+        -1,
+      ),
+      {
+        id: 7,
+        name: "web01",
+        uuid: "17171717-1717-1717-1717-171717171717",
+        type: "PV",
+        paused: true,
+        dying: false,
+        state: "paused",
+        pages: 1007,
+        maxPages: 2007,
+        cpuTime: 0n,
+        onlineVcpus: 3,
+        maxVcpus: 4,
+      },
+    );
+  });
+}
+
+Deno.test("the version of Xen is read whole, even where its text is not ended", () => {
+  using control = new XenControl(libraries, [paths.current]);
+  assertEquals(control.xenVersion(), "4.17.7-of-15-letters");
+});
+
+Deno.test("structures of a virtual CPU are taken in full", () => {
+  using control = new XenControl(libraries, [paths.current]);
+  const context = new Uint8Array(control.vcpuContext(3, 1).buffer);
+  const info = new Uint8Array(control.vcpuInfo(3, 2).buffer);
+  assertEquals(context, new Uint8Array(vcpuContext.size).fill(0x21));
+  assertEquals(info, new Uint8Array(vcpuInfo.size).fill(0x32));
+});
+
+Deno.test("an address is translated, and one that nothing is mapped to is not", () => {
+  using control = new XenControl(libraries, [paths.current]);
+  assertEquals(
+    control.translate(3, 0, 0xffff_ffff_8010_9030n),
+    0xffff_ffff_8010_9030n >> 12n,
+  );
+  assertEquals(control.translate(3, 0, 0x30n), undefined);
+});
+
+Deno.test("a library of Arm is taken, and says that it cannot translate", () => {
+  using control = new XenControl(libraries, [paths.arm]);
+  assertThrows(
+    () => control.translate(3, 0, 0n),
+    LibraryError,
+    `${paths.arm} has no xc_translate_foreign_address`,
+  );
+});
+
+Deno.test("a domain is paused and let run", () => {
+  using state = stubState(paths.current);
+  using control = new XenControl(libraries, [paths.current]);
+  control.pause(3);
+  control.pause(3);
+  control.unpause(3);
+  assertEquals(state.paused(), 1);
+  control.unpause(3);
+  assertEquals(state.paused(), 0);
+});
+
+Deno.test("what is asked of a domain that is gone fails with Xen's error", async () => {
+  using control = new XenControl(libraries, [paths.current]);
+  control.reboot(3);
+  await control.destroy(3);
+  const calls: readonly [string, () => void][] = [
+    ["xc_domain_pause", () => control.pause(4)],
+    ["xc_domain_unpause", () => control.unpause(4)],
+    ["xc_domain_shutdown", () => control.reboot(4)],
+    ["xc_vcpu_getcontext", () => void control.vcpuContext(4, 0)],
+    ["xc_vcpu_getinfo", () => void control.vcpuInfo(4, 0)],
+  ];
+  for (const [call, use] of calls) {
+    const error = assertThrows(use, XenError);
+    assertEquals([error.call, error.code], [call, "ESRCH"]);
+  }
+  await assertRejects(() => control.destroy(4), Error, "xc_domain_destroy(4)");
+});

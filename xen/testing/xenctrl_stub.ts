@@ -1,0 +1,144 @@
+import { stubLibrary } from "./stub_library.ts";
+
+/** How a libxenctrl behaves. */
+export interface XenctrlBehaviour {
+  /** Bytes of its `xc_domaininfo_t` */
+  readonly infoSize?: 104 | 112;
+  /** What it writes behind the fields that are known, a byte */
+  readonly rest?: number;
+  /** Error number of `xc_domain_getinfolist` */
+  readonly listError?: number;
+  /** Error number of `xc_interface_open` */
+  readonly openError?: number;
+  /** Whether it is one of Arm, or lacks what it must have */
+  readonly without?: "xc_translate_foreign_address" | "xc_vcpu_getinfo";
+}
+
+const SOURCE = `
+#include <errno.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+static int interfaces;
+static int paused;
+
+int stub_interfaces(void) { return interfaces; }
+int stub_paused(void) { return paused; }
+
+static int failed(int error) {
+  errno = error;
+  return -1;
+}
+
+void *xc_interface_open(void *logger, void *dombuild_logger, unsigned flags) {
+  if (OPEN_ERROR) {
+    errno = OPEN_ERROR;
+    return NULL;
+  }
+  interfaces++;
+  return malloc(1);
+}
+
+int xc_interface_close(void *xch) {
+  free(xch);
+  interfaces--;
+  errno = 0;
+  return 0;
+}
+
+/* Domain 0 and two guests, with a gap between their ids as after a reboot */
+static const uint16_t domains[] = { 0, 3, 7 };
+
+int xc_domain_getinfolist(void *xch, uint32_t first, unsigned max, char *info) {
+  unsigned count = 0;
+  if (LIST_ERROR) return failed(LIST_ERROR);
+  for (int i = 0; i < 3 && count < max; i++) {
+    char *entry = info + INFO_SIZE * count;
+    uint32_t flags = domains[i] == 7 ? 1 << 3 : 1 << 5;
+    uint64_t pages = 1000 + domains[i], most = 2000 + domains[i];
+    uint32_t vcpus = 1 + i, last_vcpu = 3;
+    if (domains[i] < first) continue;
+    memset(entry, REST, INFO_SIZE);
+    memcpy(entry, &domains[i], 2);
+    memcpy(entry + 4, &flags, 4);
+    memcpy(entry + 8, &pages, 8);
+    memcpy(entry + 16, &most, 8);
+    memcpy(entry + 64, &vcpus, 4);
+    memcpy(entry + 68, &last_vcpu, 4);
+    memset(entry + 76, 0x10 + domains[i], 16);
+    count++;
+  }
+  return count;
+}
+
+static int known(uint32_t domain) {
+  return domain == 3 || domain == 7 ? 0 : failed(ESRCH);
+}
+
+int xc_domain_pause(void *xch, uint32_t domain) {
+  if (known(domain) == 0) paused++;
+  return known(domain);
+}
+
+int xc_domain_unpause(void *xch, uint32_t domain) {
+  if (known(domain) == 0) paused--;
+  return known(domain);
+}
+
+int xc_domain_destroy(void *xch, uint32_t domain) { return known(domain); }
+
+int xc_domain_shutdown(void *xch, uint32_t domain, int reason) {
+  return reason == 1 ? known(domain) : failed(EINVAL);
+}
+
+int xc_vcpu_getcontext(void *xch, uint32_t domain, uint32_t vcpu, char *context) {
+  memset(context, 0x20 + vcpu, 5168);
+  return known(domain);
+}
+
+#ifndef WITHOUT_xc_vcpu_getinfo
+int xc_vcpu_getinfo(void *xch, uint32_t domain, uint32_t vcpu, char *info) {
+  memset(info, 0x30 + vcpu, 24);
+  return known(domain);
+}
+#endif
+
+#ifndef WITHOUT_xc_translate_foreign_address
+unsigned long xc_translate_foreign_address(
+    void *xch, uint32_t domain, int vcpu, unsigned long long address) {
+  return address < 0x1000 ? 0 : address >> 12;
+}
+#endif
+
+int xc_version(void *xch, int command, void *buffer) {
+  if (command == 0) return 4 << 16 | 17;
+  /* As long as it can be, which leaves no room for a zero */
+  if (command == 1) memcpy(buffer, ".7-of-15-letters", 16);
+  return 0;
+}
+`;
+
+/**
+ * Compiles a libxenctrl that knows the domains 0, 3 and 7.
+ *
+ * It exports `stub_interfaces`, how many interfaces are open, and
+ * `stub_paused`, how many pauses nobody has undone.
+ *
+ * @param path Where it is to be
+ * @returns The path
+ */
+export function xenctrlStub(
+  path: string,
+  behaviour: XenctrlBehaviour = {},
+): Promise<string> {
+  const { infoSize = 112, rest = 0, listError = 0, openError = 0, without } =
+    behaviour;
+  return stubLibrary(path, SOURCE, {
+    INFO_SIZE: infoSize,
+    REST: rest,
+    LIST_ERROR: listError,
+    OPEN_ERROR: openError,
+    ...(without === undefined ? {} : { [`WITHOUT_${without}`]: 1 }),
+  });
+}
