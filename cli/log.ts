@@ -13,7 +13,8 @@ import { UsageError } from "./usage_error.ts";
  * goes wrong in the log itself is told on standard error.
  *
  * @param path File to append to
- * @param failed Called once if the file cannot be written any more
+ * @param failed Called when the file cannot be written any more, once until it
+ *   can be again
  * @throws {UsageError} If the file cannot be opened
  */
 export async function openLog(
@@ -74,13 +75,17 @@ function fileSink(
 ): Sink {
   const format = getTextFormatter();
   const encoder = new TextEncoder();
+  let isFull = false;
   return (record: LogRecord) => {
     try {
       const line = encoder.encode(format(record));
       for (let at = 0; at < line.length;) {
         at += file.writeSync(line.subarray(at));
       }
+      isFull = false;
     } catch (error) {
+      if (isFull) return;
+      isFull = true;
       failed(
         new UsageError(
           `The log ${path} cannot be written: ${(error as Error).message}. ` +

@@ -1,6 +1,6 @@
 import { Guard, type GuardedGuest } from "../detect/guard.ts";
 import { UnreadableMemoryError } from "../guestos/memory.ts";
-import type { Domain } from "../xen/domains.ts";
+import { type Domain, domainById } from "../xen/domains.ts";
 import { NoSuchDomainError, XenError } from "../xen/errors.ts";
 import { EventLoop } from "../xen/event_loop.ts";
 import { FaultEvents } from "../xen/fault_events.ts";
@@ -65,14 +65,19 @@ export async function monitor(
     failures.push(error);
     stop.stop();
   };
-  await using _log = await openLog(options.log, fail);
+  let guarding = false;
+  await using _log = await openLog(options.log, (error) => {
+    // Who can fill the disk must not get rid of the monitor
+    if (guarding) console.error(`xkmon: ${error.message}; guarding goes on`);
+    else fail(error);
+  });
   using host = new XenHost();
   using loop = new EventLoop(host.libraries);
   loop.add(host.store.fd, () => host.store.dispatch());
   loop.run().catch(fail);
-  using lifecycle = new Lifecycle(host);
   const output = new Output(options.json);
   try {
+    using lifecycle = new Lifecycle(host);
     const session = {
       options,
       host,
@@ -82,7 +87,10 @@ export async function monitor(
       stop: stop.signal,
       fail,
     };
-    await guardUntilGone(session, find(host), armed);
+    await guardUntilGone(session, find(host), (host, domain) => {
+      guarding = true;
+      armed(host, domain);
+    });
   } finally {
     await loop.stop();
   }
@@ -143,6 +151,23 @@ async function guardDomain(
   armed: () => void,
   patience: number,
 ): Promise<Ending> {
+  const { host, lifecycle, stop } = session;
+  try {
+    return await guardLiving(session, domain, armed, patience);
+  } catch (error) {
+    const now = domainById(host.control, host.store, domain.id);
+    if (now?.uuid === domain.uuid && !now.dying) throw error;
+    // It died while it was looked at
+    return { reason: await lifecycle.ended(domain, stop) ?? "destroyed" };
+  }
+}
+
+async function guardLiving(
+  session: Session,
+  domain: Domain,
+  armed: () => void,
+  patience: number,
+): Promise<Ending> {
   const { options, host, loop, lifecycle, output, stop, fail } = session;
   const { profile, notices } = await loadProfile(host.store, domain, options);
   using journal = new Journal(domain.id);
@@ -151,7 +176,12 @@ async function guardDomain(
   if (left !== undefined) {
     output.print(domain, {
       type: "notice",
-      text: `an earlier monitor was killed: ${left}`,
+      text: `an earlier monitor left something behind: ${left}`,
+    });
+  } else if (domain.paused && patience === 0 && options.command !== "start") {
+    output.print(domain, {
+      type: "notice",
+      text: `${domain.name} is paused; to let it run: xl unpause ${domain.id}`,
     });
   }
   for (const text of notices) output.print(domain, { type: "notice", text });
@@ -201,6 +231,8 @@ async function guardDomain(
             : "the guest's fault channel is gone: stopped writes are not told",
         }),
     );
+    // The log may have failed by now: then the guest is left alone
+    if (stop.aborted) return "stopped";
     await armWithin(guard, patience, stop);
     isArmed = true;
     if (guard.booted && faults?.bound !== true) {
@@ -288,6 +320,9 @@ function disarm(
   try {
     const entries = guard.disarm();
     const { id, name } = guest.domain;
+    const stuck = guest.stuck === 0
+      ? ""
+      : `; ${guest.stuck} stay read-only, since Xen refuses to change them`;
     const rest = guest.pausedForAttack
       ? `; ${name} stays paused because of the attack, to let it run: xl unpause ${id}`
       : runs
@@ -296,7 +331,7 @@ function disarm(
     output.print(guest.domain, {
       type: "notice",
       text: `protection is off, ${entries} page-table entries are writable ` +
-        `again${rest}`,
+        `again${stuck}${rest}`,
     });
   } catch (error) {
     // A guest that died meanwhile has nothing to be undone

@@ -72,8 +72,10 @@ export function renderText(event: MonitorEvent, color: boolean): string {
       case "unreadable": {
         const { rule, what, address, reason } = event.unreadable;
         return [
-          `${paint(YELLOW, "CANNOT TELL")} ${rule.id} ${rule.title}: ${what} ` +
-          `(0x${address.toString(16)}) is unreadable: ${reason}`,
+          `${paint(YELLOW, "CANNOT TELL")} ${rule.id} ${rule.title}: ${what}` +
+          (address === undefined
+            ? `: ${reason}`
+            : ` (0x${address.toString(16)}) is unreadable: ${reason}`),
         ];
       }
       case "response":

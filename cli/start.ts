@@ -1,5 +1,6 @@
 import { readKernelFile } from "../guestos/kernel_file.ts";
-import { findDomain } from "../xen/domains.ts";
+import { type Domain, domainById, findDomain } from "../xen/domains.ts";
+import { NoSuchDomainError } from "../xen/errors.ts";
 import { XenHost } from "../xen/host.ts";
 import { createPaused, destroyGuest, readGuestConfig } from "../xen/xl.ts";
 import { checkDigest } from "./load_profile.ts";
@@ -13,6 +14,8 @@ import { UsageError } from "./usage_error.ts";
  * arms, and lets it run: no instruction runs unwatched.
  */
 export async function start(options: Options, file: string): Promise<number> {
+  // What is wrong with this host is said before a guest is created
+  new XenHost()[Symbol.dispose]();
   const config = await readGuestConfig(file);
   if (config.type !== "pv") {
     throw new UsageError(
@@ -31,13 +34,19 @@ export async function start(options: Options, file: string): Promise<number> {
   await checkDigest(kernel, options.digests);
   using stop = new StopSignals();
   await createPaused(file);
-  // From here on by its id: a name may be a number, and may change
-  const id = createdGuest(config.name);
+  let created: Domain | undefined;
   let armed = false;
   try {
+    created = createdGuest(config.name);
+    // From here on by its id: a name may be a number, and may change
+    const { id } = created;
     return await monitor(
       options,
-      (host) => findDomain(host.control, host.store, config.name),
+      ({ control, store }) => {
+        const domain = domainById(control, store, id);
+        if (domain !== undefined) return domain;
+        throw new NoSuchDomainError(`${config.name} is gone`);
+      },
       stop,
       (host) => {
         host.control.unpause(id);
@@ -46,11 +55,11 @@ export async function start(options: Options, file: string): Promise<number> {
     );
   } finally {
     // What was never armed never ran: nothing is lost, nothing stays paused
-    if (!armed) await destroyGuest(String(id));
+    if (!armed) await destroyGuest(String(created?.id ?? config.name));
   }
 }
 
-function createdGuest(name: string): number {
+function createdGuest(name: string): Domain {
   using host = new XenHost();
-  return findDomain(host.control, host.store, name).id;
+  return findDomain(host.control, host.store, name);
 }

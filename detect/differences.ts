@@ -1,8 +1,10 @@
 import type { SymbolTable } from "../guestos/symbol_table.ts";
 import { elfHash } from "./elf_hash.ts";
-import type { Finding } from "./finding.ts";
+import { UnreadableMemoryError } from "../guestos/memory.ts";
+import type { Finding, Unreadable } from "./finding.ts";
 import { type Guest, PAGE_SIZE } from "./guest.ts";
 import type { Rule } from "./rules.ts";
+import { tellUnreadable } from "./tell_unreadable.ts";
 import type { TrustedRegion } from "./trusted_region.ts";
 
 /** Differing bytes this close together are one change. */
@@ -51,24 +53,49 @@ export function findDifferences(
 }
 
 /**
- * Compares a region with its trusted copy and describes what differs.
+ * The pages worth a closer look: those that differ or, where one cannot be
+ * read, all of them.
+ */
+function suspects(guest: Guest, region: TrustedRegion): Iterable<number> {
+  try {
+    return guest.compare(region.start, region.trusted);
+  } catch (error) {
+    if (!(error instanceof UnreadableMemoryError)) throw error;
+    return Array(region.size / PAGE_SIZE).keys();
+  }
+}
+
+/**
+ * Compares a region with its trusted copy and describes what differs. Pages
+ * that cannot be read are told together and hide no other.
  *
  * @param summary One sentence for a change
- * @throws {UnreadableMemoryError} If a page of the region is unreadable
  */
-export function compareRegion(
+export function* compareRegion(
   guest: Guest,
   symbols: SymbolTable,
   region: TrustedRegion,
   rule: Rule,
   summary: string,
-): Finding[] {
-  const findings: Finding[] = [];
-  for (const page of guest.compare(region.start, region.trusted)) {
+): Generator<Finding | Unreadable> {
+  const unreadable: Unreadable[] = [];
+  let changes = 0;
+  for (const page of suspects(guest, region)) {
+    if (changes > MAX_CHANGES) break;
     const from = page * PAGE_SIZE;
     const expected = region.trusted.subarray(from, from + PAGE_SIZE);
-    const found = guest.read(region.start + BigInt(from), PAGE_SIZE);
+    let found: Uint8Array;
+    try {
+      found = guest.read(region.start + BigInt(from), PAGE_SIZE);
+    } catch (error) {
+      unreadable.push(tellUnreadable(rule, symbols, error));
+      continue;
+    }
     for (const { offset, length } of findDifferences(expected, found)) {
+      if (changes++ === MAX_CHANGES) {
+        yield moreChanges(rule, symbols, region, page, found);
+        break;
+      }
       const address = region.start + BigInt(from + offset);
       // A changed pointer is told whole, not just its differing bytes
       const aligned = region.kind === "data" ? offset - offset % 8 : offset;
@@ -78,7 +105,7 @@ export function compareRegion(
       const shown = Math.min(end - aligned, SHOWN);
       const bytes = found.slice(aligned, aligned + shown);
       const start = address - BigInt(offset - aligned);
-      findings.push({
+      yield {
         rule,
         seen: "compare",
         what: region.name,
@@ -88,13 +115,15 @@ export function compareRegion(
         expected: expected.slice(aligned, aligned + shown),
         found: bytes,
         key: `${rule.id} ${start.toString(16)} ${bytes.toHex()}`,
-      });
-      if (findings.length === MAX_CHANGES) {
-        return [...findings, moreChanges(rule, symbols, region, page, found)];
-      }
+      };
     }
   }
-  return findings;
+  const [first] = unreadable;
+  if (first === undefined) return;
+  const { length } = unreadable;
+  yield length === 1
+    ? first
+    : { ...first, reason: `${first.reason}, as are ${length - 1} other pages` };
 }
 
 /** Stands for all changes that are not told one by one. */

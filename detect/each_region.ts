@@ -14,7 +14,7 @@ export function* eachRegion(
   rule: Rule,
   symbols: SymbolTable,
   regions: readonly TrustedRegion[],
-  look: (region: TrustedRegion) => readonly Finding[],
+  look: (region: TrustedRegion) => Iterable<Finding | Unreadable>,
 ): Generator<Finding | Unreadable> {
   for (const region of regions) {
     try {

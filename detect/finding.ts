@@ -66,7 +66,8 @@ export interface Finding {
 export interface Unreadable {
   readonly rule: Rule;
   readonly what: string;
-  readonly address: bigint;
+  /** Left out where it is not about one place */
+  readonly address?: bigint;
   readonly reason: string;
 }
 

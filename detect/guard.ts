@@ -10,10 +10,19 @@ import { KernelText } from "./kernel_text.ts";
 import { look } from "./look.ts";
 import { PageTables } from "./page_tables.ts";
 import { rules } from "./rules.ts";
-import { tellUnreadable } from "./tell_unreadable.ts";
+import { tellBooting, tellUnreadable } from "./tell_unreadable.ts";
 import { TrapTable } from "./trap_table.ts";
 import { type TrustedRegion, trustRegion } from "./trusted_region.ts";
 import { judgeWriteFault } from "./write_fault.ts";
+
+/**
+ * Passes after which a kernel that still says it boots is told of: a minute of
+ * those that are made while it boots.
+ */
+const BOOT_PASSES = 1200;
+/** Faults that are told one by one within `FAULT_WINDOW` ms */
+const MAX_FAULTS = 64;
+const FAULT_WINDOW = 10_000;
 
 /** More make no difference to the time from an event to the pause. */
 const REHEARSALS = 3;
@@ -63,6 +72,8 @@ export class Guard {
   #passes = 0;
   /** Sequences of the records that were on the fault page last time */
   #lastFaults: ReadonlySet<bigint> = new Set();
+  /** Since when, and how many faults were told since */
+  #toldFaults = { since: -Infinity, count: 0 };
 
   /** @param report Gets every event, in order */
   constructor(
@@ -149,6 +160,8 @@ export class Guard {
   /** What was so before the tables were watched does not tell how it came. */
   #attribute(findings: readonly Finding[]): readonly Finding[] {
     if (!this.#booted) return findings;
+    const now = new Set(findings.map(({ key }) => key));
+    this.#atArming = this.#atArming.intersection(now);
     return attributeMethods(findings).map((finding) => {
       if (!this.#atArming.has(finding.key)) return finding;
       const { method: _, ...rest } = finding;
@@ -180,7 +193,9 @@ export class Guard {
     try {
       this.#guest.refresh();
       if (this.#profile.booted(this.#guest)) this.arm();
-      return [];
+      return this.#booted || this.#passes < BOOT_PASSES
+        ? []
+        : [tellBooting(rules.pageTables), tellBooting(rules.trapTable)];
     } catch (error) {
       const { symbols } = this.#profile;
       return [tellUnreadable(rules.pageTables, symbols, error)];
@@ -202,8 +217,9 @@ export class Guard {
       this.#guest.endHold();
       return;
     }
-    if (stops) this.#guest.pauseForAttack();
+    if (stops) this.#guest.hold();
     for (const finding of fresh) this.#report({ type: "finding", finding });
+    if (stops) this.#guest.pauseForAttack();
     await this.#respond();
   }
 
@@ -234,7 +250,12 @@ export class Guard {
     const fresh = new Map<string, Finding>();
     for (const record of records) {
       if (before.has(record.sequence)) continue;
-      const finding = judgeWriteFault(this.#profile, record);
+      const finding = judgeWriteFault(
+        this.#guest,
+        this.#profile.symbols,
+        this.#regions,
+        record,
+      );
       if (finding === undefined) continue;
       if (this.#incidents.fromFault(finding, performance.now()) || ran) {
         fresh.set(finding.key, finding);
@@ -244,10 +265,9 @@ export class Guard {
       this.#guest.endHold();
       return;
     }
+    if (stops) this.#guest.hold();
+    this.#reportFaults([...fresh.values()]);
     if (stops) this.#guest.pauseForAttack();
-    for (const finding of fresh.values()) {
-      this.#report({ type: "finding", finding });
-    }
     // What else it did is there to see while it stands still; a guest that
     // runs on is looked at by the next pass, twice
     if (stops) {
@@ -257,6 +277,25 @@ export class Guard {
       }
     }
     await this.#respond();
+  }
+
+  /** The guest writes the records: it must not fill the log with them. */
+  #reportFaults(findings: readonly Finding[]): void {
+    const now = performance.now();
+    if (now - this.#toldFaults.since > FAULT_WINDOW) {
+      this.#toldFaults = { since: now, count: 0 };
+    }
+    for (const finding of findings) {
+      const count = this.#toldFaults.count++;
+      if (count > MAX_FAULTS) return;
+      this.#report(
+        count < MAX_FAULTS ? { type: "finding", finding } : {
+          type: "notice",
+          text: `more than ${MAX_FAULTS} stopped writes within ` +
+            `${FAULT_WINDOW / 1000} s: the others are not told one by one`,
+        },
+      );
+    }
   }
 
   async #respond(): Promise<void> {

@@ -164,6 +164,22 @@ Deno.test("a kernel that hides itself for a moment is told of and armed afterwar
   assertEquals(guard.booted, true);
 });
 
+Deno.test("a kernel that says for ever that it boots is told of, once", async () => {
+  const { guest, guard, told } = setUp({ booted: false });
+  guard.arm();
+  const untold = () =>
+    told.flatMap((event) =>
+      event.type === "unreadable" ? [event.unreadable.rule.id] : []
+    );
+  for (let pass = 0; pass < 1000; pass++) await guard.pass();
+  assertEquals(untold(), []);
+  for (let pass = 0; pass < 1000; pass++) await guard.pass();
+  assertEquals(untold(), ["XK-003", "XK-004"]);
+  guest.write(SCRATCH, [1]);
+  await guard.pass();
+  assertEquals(guard.booted, true);
+});
+
 Deno.test("a quiet guest is neither stopped nor told of", async () => {
   const { guest, guard, told } = armed();
   for (let pass = 0; pass < 5; pass++) {
@@ -402,6 +418,53 @@ Deno.test("a storm of faults is told once a place", async () => {
   }
   assertEquals(findings(told).length, 3);
   assertEquals(guest.calls.filter((call) => call !== "finding"), []);
+});
+
+Deno.test("a guest cannot fill the log with faults", async () => {
+  const { guard, told } = armed({ response: "report" });
+  for (let round = 0n; round < 100n; round++) {
+    const records = Array.from({ length: 63 }, (_, n) => ({
+      ...fault(round * 63n + BigInt(n) + 1n),
+      ip: TEXT + round * 63n + BigInt(n),
+    }));
+    await guard.faults(faultPage(records));
+  }
+  const notices = told.filter(({ type }) => type === "notice");
+  assertEquals(notices.length, 1);
+  assertEquals(findings(told).length, 64);
+});
+
+Deno.test("a finding is told before a pause that cannot be noted", async () => {
+  const { guest, guard, told } = armed();
+  guest.pauseForAttack = () => {
+    throw new Error("No space left on device");
+  };
+  guest.write(TABLE + 8n, [0x18]);
+  await assertRejects(() => guard.pass(), Error, "No space left");
+  assertEquals(findings(told), [["XK-002", TABLE + 8n]]);
+  assertEquals(guest.paused, true);
+  await assertRejects(
+    () => guard.faults(faultPage([fault(1n)])),
+    Error,
+    "No space left",
+  );
+  assertEquals(findings(told).length, 2);
+});
+
+Deno.test("what was so at the arming, went and came again is told with its method", async () => {
+  const { guest, guard, told } = setUp({ response: "report" });
+  guest.write(TABLE + 8n, [0x99]);
+  guard.arm();
+  for (const byte of [0x99, 0x20, 0x99]) {
+    guest.write(TABLE + 8n, [byte]);
+    await guard.pass();
+  }
+  assertEquals(
+    told.flatMap((event) =>
+      event.type === "finding" ? [event.finding.method] : []
+    ),
+    [undefined, "hypercall"],
+  );
 });
 
 Deno.test("a place that cannot be read is told once, until it can be read again", async () => {

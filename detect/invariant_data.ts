@@ -38,7 +38,9 @@ export class InvariantData implements Detector {
           region,
           this.rule,
           "invariant data was changed",
-        ).map((finding) => ({ ...finding, summary: this.#describe(finding) })),
+        ).map((told) =>
+          "reason" in told ? told : { ...told, summary: this.#describe(told) }
+        ),
     );
   }
 

@@ -30,17 +30,17 @@ export class KernelText implements Detector {
 
   check(full: boolean): Iterable<Finding | Unreadable> {
     return eachRegion(this.rule, this.#symbols, this.#regions, (region) => {
-      const changes = compareRegion(
-        this.#guest,
-        this.#symbols,
-        region,
-        this.rule,
-        "kernel code was changed",
-      );
+      const told = [
+        ...compareRegion(
+          this.#guest,
+          this.#symbols,
+          region,
+          this.rule,
+          "kernel code was changed",
+        ),
+      ];
       // Bytes say more than hashes; hashes find what bytes could not
-      return full && changes.length === 0
-        ? this.#compareHashes(region)
-        : changes;
+      return full && told.length === 0 ? this.#compareHashes(region) : told;
     });
   }
 

@@ -143,16 +143,26 @@ export class PageTables implements Detector {
 
   *#writableAliases(): Generator<Finding | Unreadable> {
     const { aliases, complete } = this.#guest.aliases(this.#wanted);
+    // One finding a page: a guest can map it thousands of times
+    const found = new Map<Baseline, { first: bigint; count: number }>();
     for (const { address, frame, writable } of aliases) {
       const baseline = this.#frames.get(frame);
       // The protected address itself is judged above
       if (!writable || baseline === undefined) continue;
       if (address === baseline.address) continue;
+      const { first, count } = found.get(baseline) ??
+        { first: address, count: 0 };
+      found.set(baseline, { first, count: count + 1 });
+    }
+    for (const [baseline, { first, count }] of found) {
+      const at = `0x${first.toString(16)}`;
       yield this.#finding(
         baseline,
         "alias",
-        `page has a writable second mapping at 0x${address.toString(16)}`,
-        `${address}`,
+        count === 1
+          ? `page has a writable second mapping at ${at}`
+          : `page has ${count} other writable mappings, the first at ${at}`,
+        `${first} ${count}`,
       );
     }
     // A mapping may hide where nobody looked

@@ -1,4 +1,4 @@
-import { assertEquals, assertMatch } from "@std/assert";
+import { assertEquals, assertMatch, assertNotEquals } from "@std/assert";
 import type { Finding } from "./finding.ts";
 import { PageTables } from "./page_tables.ts";
 import {
@@ -101,6 +101,21 @@ Deno.test("a writable second mapping is found, a read-only one is not", () => {
   guest.mapFrame(ELSEWHERE, guest.frame(TABLE), true);
   assertEquals(places(tables), [["alias", TABLE]]);
   assertMatch(findings(tables)[0]!.summary, /at 0xffffffff80009000$/);
+});
+
+Deno.test("a page that is mapped many times is told once, and again when there are more", () => {
+  const { guest, tables } = setUp();
+  const map = (from: bigint, to: bigint) => {
+    for (let page = from; page < to; page++) {
+      guest.mapFrame(ELSEWHERE + page * 0x1000n, guest.frame(TABLE), true);
+    }
+  };
+  map(0n, 1000n);
+  const [first, ...rest] = findings(tables);
+  assertEquals(rest, []);
+  assertMatch(first!.summary, /1000 other writable mappings, the first at 0x/);
+  map(1000n, 1001n);
+  assertNotEquals(findings(tables)[0]!.key, first!.key);
 });
 
 Deno.test("pages that are not protected may be mapped in any way", () => {

@@ -38,15 +38,26 @@ Deno.test("one look does not tell how a change was made", () => {
   );
 });
 
-Deno.test("handlers of a kernel that boots are not judged", () => {
+Deno.test("handlers of a kernel that says that it boots are not judged, and never clean", () => {
   const { guest, profile } = guardedKernel(false);
   guest.cpus = [{ ...guest.cpus[0]!, traps: [] }];
-  assertEquals(scanGuest(guest, profile).findings, []);
+  const { findings, unreadable } = scanGuest(guest, profile);
+  assertEquals(findings, []);
+  assertEquals(unreadable.map(({ rule }) => rule.id), ["XK-004"]);
   guest.write(SCRATCH, [1]);
   assertEquals(
     scanGuest(guest, profile).findings.map(({ what }) => what),
     ["handler of trap 14"],
   );
+});
+
+Deno.test("contents are judged though nobody can read whether the kernel is up", () => {
+  const { guest, profile } = guardedKernel();
+  guest.unmap(SCRATCH);
+  guest.write(TABLE, [0xcc]);
+  const { findings, unreadable } = scanGuest(guest, profile);
+  assertEquals(findings.map(({ address }) => address), [TABLE]);
+  assertEquals(unreadable.map(({ address }) => address), [SCRATCH]);
 });
 
 Deno.test("an unreadable region is never clean and hides no finding", () => {

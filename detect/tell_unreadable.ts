@@ -19,3 +19,15 @@ export function tellUnreadable(
   const { address, reason } = error;
   return { rule, what: symbols.describe(address), address, reason };
 }
+
+/**
+ * What is told of a rule that cannot judge a kernel which is not up. The guest
+ * itself says that it is not: an enemy may say so for ever.
+ */
+export function tellBooting(rule: Rule): Unreadable {
+  return {
+    rule,
+    what: "the kernel",
+    reason: "it says that it still boots, so this rule cannot judge it",
+  };
+}

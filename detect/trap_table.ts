@@ -4,6 +4,21 @@ import type { Guest } from "./guest.ts";
 import { littleEndian } from "./little_endian.ts";
 import { rules } from "./rules.ts";
 
+/** How Xen calls a handler (struct trap_info). */
+interface Handler {
+  readonly address: bigint;
+  /** Code segment selector */
+  readonly cs: number;
+  /** Privilege level that may raise it by `int`, and whether events are masked */
+  readonly flags: number;
+}
+
+const NONE: Handler = { address: 0n, cs: 0, flags: 0 };
+
+function callback(address: bigint): Handler {
+  return { ...NONE, address };
+}
+
 /**
  * XK-004: the handlers that the guest registered with Xen are those that the
  * kernel file tells, and for the others those of the first reading.
@@ -13,7 +28,7 @@ export class TrapTable implements Detector {
   #guest: Guest;
   #profile: Profile;
   /** By virtual CPU, then by what the handler is for */
-  #trusted: Map<number, Map<string, bigint>>;
+  #trusted: Map<number, Map<string, Handler>>;
 
   constructor(guest: Guest, profile: Profile) {
     this.#guest = guest;
@@ -21,21 +36,22 @@ export class TrapTable implements Detector {
     this.#trusted = this.#read();
     for (const handlers of this.#trusted.values()) {
       for (const [vector, address] of profile.handlers) {
-        handlers.set(`trap ${vector}`, address);
+        const name = `trap ${vector}`;
+        handlers.set(name, { ...handlers.get(name) ?? NONE, address });
       }
     }
   }
 
-  #read(): Map<number, Map<string, bigint>> {
+  #read(): Map<number, Map<string, Handler>> {
     return new Map(this.#guest.cpus.map(({ vcpu, traps, callbacks }) => [
       vcpu,
-      new Map([
-        ...traps.map(({ vector, address }) =>
-          [`trap ${vector}`, address] as const
+      new Map<string, Handler>([
+        ...traps.map(({ vector, address, cs, flags }) =>
+          [`trap ${vector}`, { address, cs, flags }] as const
         ),
-        ["event callback", callbacks.event] as const,
-        ["failsafe callback", callbacks.failsafe] as const,
-        ["system call callback", callbacks.syscall] as const,
+        ["event callback", callback(callbacks.event)],
+        ["failsafe callback", callback(callbacks.failsafe)],
+        ["system call callback", callback(callbacks.syscall)],
       ]),
     ]));
   }
@@ -47,17 +63,43 @@ export class TrapTable implements Detector {
       const trusted = this.#trusted.get(vcpu) ?? this.#trusted.get(0);
       if (trusted === undefined) continue;
       for (const handler of new Set([...trusted.keys(), ...now.keys()])) {
-        const before = trusted.get(handler) ?? 0n;
-        const after = now.get(handler) ?? 0n;
-        if (before !== after) {
-          findings.push(this.#finding(vcpu, handler, before, after));
+        const before = trusted.get(handler) ?? NONE;
+        const after = now.get(handler) ?? NONE;
+        if (before.address !== after.address) {
+          findings.push(
+            this.#replaced(vcpu, handler, before.address, after.address),
+          );
+        } else if (before.cs !== after.cs || before.flags !== after.flags) {
+          findings.push(this.#changed(vcpu, handler, before, after));
         }
       }
     }
     return findings;
   }
 
-  #finding(
+  #changed(
+    vcpu: number,
+    handler: string,
+    before: Handler,
+    after: Handler,
+  ): Finding {
+    const { address } = after;
+    const text = ({ cs, flags }: Handler) =>
+      `code segment 0x${cs.toString(16)}, flags 0x${flags.toString(16)}`;
+    return {
+      rule: this.rule,
+      seen: "drift",
+      what: `handler of ${handler}`,
+      address,
+      symbol: this.#profile.symbols.describe(address),
+      summary: `handler of ${handler} is called otherwise on vCPU ${vcpu}: ${
+        text(before)
+      } became ${text(after)}`,
+      key: `${this.rule.id} ${vcpu} ${handler} ${after.cs} ${after.flags}`,
+    };
+  }
+
+  #replaced(
     vcpu: number,
     handler: string,
     before: bigint,

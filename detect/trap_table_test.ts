@@ -21,7 +21,7 @@ function setHandler(guest: SyntheticGuest, vector: number, address: bigint) {
     ...cpu!,
     traps: [
       ...cpu!.traps.filter((trap) => trap.vector !== vector),
-      ...address === 0n ? [] : [{ vector, address, cs: 0xe033, flags: 0 }],
+      ...address === 0n ? [] : [{ vector, address, cs: 0xe033, flags: 4 }],
     ],
   }];
 }
@@ -72,6 +72,23 @@ Deno.test("a handler that came or went is found", () => {
       "handler of trap 3 was replaced on vCPU 0: none became _text",
     ],
   );
+});
+
+Deno.test("another privilege or code segment of a handler is found", () => {
+  for (const change of [{ flags: 3 }, { cs: 0xe02b }]) {
+    const { guest, traps } = setUp();
+    const [cpu] = guest.cpus;
+    guest.cpus = [{
+      ...cpu!,
+      traps: cpu!.traps.map((trap) =>
+        trap.vector === 14 ? { ...trap, ...change } : trap
+      ),
+    }];
+    const [finding, ...rest] = traps.check();
+    assertEquals(rest, []);
+    assertEquals(finding!.what, "handler of trap 14");
+    assertEquals(finding!.summary.includes("is called otherwise"), true);
+  }
 });
 
 Deno.test("each replaced callback is found", () => {

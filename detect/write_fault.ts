@@ -1,10 +1,16 @@
-import type { FaultRecord, Profile } from "../guestos/profile.ts";
+import { UnreadableMemoryError } from "../guestos/memory.ts";
+import type { FaultRecord } from "../guestos/profile.ts";
+import type { SymbolTable } from "../guestos/symbol_table.ts";
 import type { Finding } from "./finding.ts";
+import type { Guest } from "./guest.ts";
 import { rules } from "./rules.ts";
+import type { TrustedRegion } from "./trusted_region.ts";
 
 /** Page-fault error code (Intel SDM vol. 3A, 4.7): page present, a write */
 const PRESENT = 1;
 const WRITE = 2;
+/** Bytes at the address that a finding shows */
+const SHOWN = 8;
 
 /**
  * Judges a page fault that the guest announced: a write to a protected region
@@ -13,30 +19,46 @@ const WRITE = 2;
  * @param record What the guest's handler wrote; a hint, no proof
  */
 export function judgeWriteFault(
-  profile: Profile,
+  guest: Guest,
+  symbols: SymbolTable,
+  regions: readonly TrustedRegion[],
   record: FaultRecord,
 ): Finding | undefined {
   const { address, ip, errorCode } = record;
   if ((errorCode & PRESENT) === 0 || (errorCode & WRITE) === 0) return;
-  const region = profile.regions.find(({ start, size }) =>
+  const region = regions.find(({ start, size }) =>
     address >= start && address < start + BigInt(size)
   );
   if (region === undefined) return;
   const rule = region.kind === "code" ? rules.kernelText : rules.invariantData;
   const offset = Number(address - region.start);
-  const expected = region.trusted?.slice(offset, offset + 8);
+  const expected = region.trusted.slice(offset, offset + SHOWN);
+  const found = readIfPossible(guest, address, expected.length);
   return {
     rule,
     seen: "fault",
     method: "direct write",
     what: region.name,
     address,
-    symbol: profile.symbols.describe(address),
+    symbol: symbols.describe(address),
     summary: "a write was stopped by the read-only page",
-    // The write did not land: what is there is what must be there
-    ...(expected === undefined ? {} : { expected, found: expected }),
+    ...(found === undefined ? {} : { expected, found }),
     ip,
-    ipSymbol: profile.symbols.describe(ip),
+    ipSymbol: symbols.describe(ip),
     key: `${rule.id} fault ${address.toString(16)} ${ip.toString(16)}`,
   };
+}
+
+/** Bytes of the guest; the comparison tells what is unreadable. */
+function readIfPossible(
+  guest: Guest,
+  address: bigint,
+  length: number,
+): Uint8Array | undefined {
+  try {
+    return guest.read(address, length);
+  } catch (error) {
+    if (error instanceof UnreadableMemoryError) return undefined;
+    throw error;
+  }
 }

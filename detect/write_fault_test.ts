@@ -6,13 +6,16 @@ import {
   TABLE,
   TEXT,
 } from "./testing/guarded_kernel.ts";
+import type { Guest } from "./guest.ts";
+import { trustRegion } from "./trusted_region.ts";
 import { judgeWriteFault } from "./write_fault.ts";
 
-const { profile } = guardedKernel();
+const { guest, profile: { symbols, regions } } = guardedKernel();
+const trusted = regions.map((region) => trustRegion(guest, region));
 
 /** A write to the second pointer of the table, from the code. */
-function judge(parts: Partial<FaultRecord> = {}, of = profile) {
-  return judgeWriteFault(of, {
+function judge(parts: Partial<FaultRecord> = {}, of: Guest = guest) {
+  return judgeWriteFault(of, symbols, trusted, {
     sequence: 1n,
     address: TABLE + 8n,
     ip: TEXT + 0x14n,
@@ -56,11 +59,14 @@ Deno.test("reads and pages that are not present are the guest's own matter", () 
   assertEquals(judge({ errorCode: 7 })!.seen, "fault");
 });
 
-Deno.test("with no kernel file there are no bytes to tell", () => {
-  const regions = profile.regions.map(({ trusted: _, ...region }) => region);
-  const finding = judge({}, { ...profile, regions })!;
-  assertEquals(finding.expected, undefined);
-  assertEquals(finding.found, undefined);
+Deno.test("the bytes are those of the guest, whatever its handler says", () => {
+  const { guest } = guardedKernel();
+  guest.write(TABLE + 8n, [0x99]);
+  assertEquals(judge({}, guest)!.found?.[0], 0x99);
+  assertEquals(judge({}, guest)!.expected?.[0], 0x20);
+  guest.unmap(TABLE);
+  const finding = judge({}, guest)!;
+  assertEquals([finding.expected, finding.found], [undefined, undefined]);
 });
 
 Deno.test("another instruction at the same address is another incident", () => {

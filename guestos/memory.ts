@@ -4,13 +4,11 @@
  * - `non-canonical`: the address is no address of the architecture
  * - `not-present`: the guest's page tables map nothing there
  * - `no-frame`: the page tables name a frame that cannot be mapped
- * - `gone`: the guest does not exist any more
  */
 export type UnreadableReason =
   | "non-canonical"
   | "not-present"
-  | "no-frame"
-  | "gone";
+  | "no-frame";
 
 /**
  * Guest memory that could not be read. It is a state of its own: a detector

@@ -6,6 +6,9 @@ const FIRST_SLOT = 272;
 const SLOTS = 512;
 /** Tables that are looked at: 8 GiB of guest memory mapped with 4 KiB pages */
 const MAX_TABLES = 4096;
+/** Mappings that are told: a few of each frame, and some more */
+const MAX_ALIASES_PER_FRAME = 4;
+const MAX_MORE_ALIASES = 1024;
 
 const PRESENT = 1;
 const LARGE = 0x80;
@@ -20,7 +23,7 @@ export interface Alias {
   readonly step: WalkStep;
 }
 
-/** All mappings that were found, and whether all tables were looked at. */
+/** The mappings that were found, and whether these are all that there are. */
 export interface AliasScan {
   readonly aliases: Alias[];
   readonly complete: boolean;
@@ -29,7 +32,8 @@ export interface AliasScan {
 /**
  * Finds every mapping of some frames in the kernel half of a PV guest's
  * address space (4 KiB pages only: PV has no others). A table that serves
- * several address ranges is looked at once: its entries are the same ones.
+ * several address ranges is looked at once: its entries are the same ones. A
+ * guest that maps a frame without end is not followed without end.
  *
  * @param tables Page tables of the guest
  * @param root Frame of the root page table
@@ -73,6 +77,7 @@ export function findAliases(
   }
   tables.load(level.map(({ table }) => table));
   const aliases: Alias[] = [];
+  const most = MAX_ALIASES_PER_FRAME * frames.size + MAX_MORE_ALIASES;
   for (const { table, base } of level) {
     const words = tables.words(table);
     if (words === undefined) {
@@ -84,6 +89,7 @@ export function findAliases(
       if ((low & PRESENT) === 0) continue;
       const high = words[2 * index + 1]!;
       if (!wanted.has(frameOf(low, high))) continue;
+      if (aliases.length === most) return { aliases, complete: false };
       const entry = BigInt(low) | BigInt(high) << 32n;
       aliases.push({
         // Slots of the kernel half all have bit 47 set

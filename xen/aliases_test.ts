@@ -118,6 +118,21 @@ Deno.test("a table that Xen refuses makes the search incomplete and hides no oth
   assertEquals(complete, false);
 });
 
+Deno.test("a frame that is mapped without end is not followed without end", () => {
+  using machine = new Machine();
+  const root = machine.allocate();
+  const frame = machine.map(root, KERNEL);
+  for (let table = 0; table < 4; table++) {
+    const { table: last } = machine.leaf(root, FIRST + BigInt(table << 21));
+    for (let index = 0; index < 512; index++) {
+      machine.setEntry(last, index, frame << 12n | present | writable);
+    }
+  }
+  const { aliases, complete } = scan(machine, root, frame);
+  assertEquals(complete, false);
+  assert(aliases.length > 1000 && aliases.length < 2000);
+});
+
 Deno.test("with no root there is nothing to search", () => {
   using machine = new Machine();
   const root = machine.allocate();

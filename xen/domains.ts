@@ -72,7 +72,8 @@ function parse(view: DataView, name: string): Domain {
     : "running";
   return {
     id: view.getUint16(domainInfo.domain, true),
-    name,
+    // It comes from whoever ordered the guest, and goes to a terminal
+    name: name.replace(/\p{Cc}/gu, "?"),
     uuid: formatUuid(view),
     type: flags & domainFlags.hvm_guest ? "PVH or HVM" : "PV",
     paused,

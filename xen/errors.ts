@@ -14,6 +14,7 @@ const ERRNO: Readonly<Record<number, readonly [string, string]>> = {
   19: ["ENODEV", "no such device"],
   22: ["EINVAL", "invalid"],
   38: ["ENOSYS", "not built into this Xen"],
+  61: ["ENODATA", "not initialised"],
   95: ["EOPNOTSUPP", "not supported by this Xen"],
 };
 

@@ -56,7 +56,8 @@ export class EventLoop implements Disposable {
     const { poll, eventfd_read } = this.#libraries.libc.symbols;
     const drained = new Uint8Array(8);
     while (!this.#stopped) {
-      const fds = [this.#wakeFd, ...this.#sources.keys()];
+      const sources = [...this.#sources];
+      const fds = [this.#wakeFd, ...sources.map(([fd]) => fd)];
       const buffer = new Uint8Array(fds.length * pollfd.size);
       const view = new DataView(buffer.buffer);
       for (const [index, fd] of fds.entries()) {
@@ -71,7 +72,11 @@ export class EventLoop implements Disposable {
         if ((view.getInt16(at, true) & READABLE) === 0) continue;
         const fd = fds[index]!;
         if (fd === this.#wakeFd) eventfd_read(fd, drained);
-        else this.#sources.get(fd)?.();
+        else {
+          // A descriptor of the same number may be another one by now
+          const readable = sources[index - 1]![1];
+          if (this.#sources.get(fd) === readable) readable();
+        }
       }
     }
   }

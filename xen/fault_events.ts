@@ -9,6 +9,10 @@ const { PROT_READ } = constants;
 /** Events a second that are taken at once; a guest that sends more waits */
 const MAX_EVENTS_PER_SECOND = 100;
 const BACK_OFF_MS = 100;
+/** New announcements that are taken at once, then ever later */
+const FREE_BINDS = 8;
+const BIND_DELAY_MS = 1000;
+const MAX_BIND_DELAY_MS = 60_000;
 
 /** What a guest announced in the store. */
 interface Announcement {
@@ -21,8 +25,8 @@ interface Announcement {
  * that something new is there.
  *
  * The guest writes all of it at any time: numbers are checked, the page is
- * copied before anybody looks at it, and a guest that sends events without end
- * is slowed down.
+ * copied before anybody looks at it, and a guest that sends events or announces
+ * channels without end is slowed down.
  */
 export class FaultEvents implements Disposable {
   #host: XenHost;
@@ -42,6 +46,8 @@ export class FaultEvents implements Disposable {
   #second = 0;
   #count = 0;
   #timer: ReturnType<typeof setTimeout> | undefined;
+  #binds = 0;
+  #bindTimer: ReturnType<typeof setTimeout> | undefined;
 
   /**
    * @param nodes Store nodes with the grant reference and the port, relative
@@ -113,15 +119,36 @@ export class FaultEvents implements Disposable {
       : undefined;
   }
 
-  /** Binds what the guest announces now, if it is complete and new. */
-  #bind(): void {
+  /** What the guest announces now, if it is complete and new. */
+  #announcement(): Announcement | undefined {
     const ref = this.#number(this.#nodes.ref);
     const port = this.#number(this.#nodes.port);
-    if (ref === undefined || port === undefined) return;
-    if (this.#announced?.ref === ref && this.#announced.port === port) return;
+    if (ref === undefined || port === undefined) return undefined;
+    const { ref: boundRef, port: boundPort } = this.#announced ?? {};
+    return ref === boundRef && port === boundPort ? undefined : { ref, port };
+  }
+
+  #bind(): void {
+    const announced = this.#announcement();
+    if (announced === undefined) return;
+    if (this.#bindTimer !== undefined) return;
+    if (this.#binds >= FREE_BINDS) {
+      const delay = BIND_DELAY_MS * 2 ** Math.min(this.#binds - FREE_BINDS, 10);
+      this.#bindTimer = setTimeout(() => {
+        this.#bindTimer = undefined;
+        const last = this.#announcement();
+        if (last !== undefined) this.#bindTo(last);
+      }, Math.min(delay, MAX_BIND_DELAY_MS));
+      return;
+    }
+    this.#bindTo(announced);
+  }
+
+  #bindTo(announced: Announcement): void {
+    this.#binds++;
     const was = this.bound;
     this.#unbind();
-    this.#tryBind({ ref, port });
+    this.#tryBind(announced);
     if (was !== this.bound) this.#changed(this.bound);
     // What came before the channel was bound
     this.#deliver();
@@ -209,6 +236,7 @@ export class FaultEvents implements Disposable {
   /** Gives page and channel back. */
   [Symbol.dispose](): void {
     for (const unwatch of this.#unwatch) unwatch();
+    clearTimeout(this.#bindTimer);
     this.#loop.remove(this.#fd);
     this.#unbind();
     this.#host.libraries.gnttab.symbols.xengnttab_close(this.#gnttab);

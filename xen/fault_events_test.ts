@@ -271,6 +271,27 @@ Deno.test("new numbers that Xen refuses lose the channel, and it is told once", 
   assertEquals(guest.used, BOUND);
 });
 
+Deno.test("a guest that announces without end is slowed down, and its last word is taken", async () => {
+  const { guest } = announcingGuest();
+  using _guest = guest;
+  using listener = new Listener(guest);
+  for (let round = 0; round < 100; round++) {
+    guest.write(REF, round % 2 === 0 ? "9" : "8");
+    guest.turn();
+  }
+  const binds = guest.calls.filter((call) => call.startsWith("map")).length;
+  assert(binds < 10, `${binds} times`);
+  assert(listener.news().filter((what) => what === "bound").length < 10);
+  guest.write(REF, "8");
+  const end = performance.now() + LIMIT;
+  while (!listener.events.bound) {
+    assert(performance.now() < end, "it is not bound again");
+    await delay(50);
+    guest.turn();
+  }
+  assertEquals(guest.used, BOUND);
+});
+
 Deno.test("an announcement that is taken back or spoilt leaves the channel in use", () => {
   const { guest } = announcingGuest();
   using _guest = guest;

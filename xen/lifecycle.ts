@@ -100,7 +100,7 @@ export class Lifecycle implements Disposable {
           // Before that it is still being built
           onlineVcpus > 0 && isReady(id) &&
           // The toolstack names it late; some make a new UUID
-          (uuid === previous.uuid || name === previous.name)
+          (uuid === previous.uuid || name !== "" && name === previous.name)
         ),
       signal,
     );

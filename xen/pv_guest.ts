@@ -49,6 +49,15 @@ interface Leaf {
   readonly step: WalkStep;
 }
 
+/** A change of an entry, and what to do if Xen refuses it; else it is an error. */
+interface Change extends EntryUpdate {
+  readonly refused?: () => void;
+}
+
+function isFull(error: unknown): boolean {
+  return error instanceof Error && /No space left|quota/i.test(error.message);
+}
+
 /**
  * Refuses a guest of another type.
  *
@@ -123,8 +132,8 @@ export class PvGuest implements Disposable {
       } catch (error) {
         if (!(error instanceof XenError)) throw error;
         if (error.code === "ESRCH") throw this.#goneError(error);
-        // ENODATA: a virtual CPU that was never brought up
-        if (vcpu === 0) throw error;
+        // A virtual CPU that was never brought up
+        if (vcpu === 0 || error.code !== "ENODATA") throw error;
       }
     }
     if ((this.#flags() & domainFlags.dying) !== 0) throw this.#goneError();
@@ -319,14 +328,22 @@ export class PvGuest implements Disposable {
 
   /**
    * Makes every page writable again that `protect` made read-only and that
-   * still leads to the same frame.
+   * still leads to the same frame. What Xen refuses hides no other: see
+   * `stuck`.
    *
    * @returns Number of entries that were changed
    */
   unprotect(): number {
+    if (this.#protected.length === 0) {
+      this.#note();
+      return 0;
+    }
+    const refused = new Set<ProtectedEntry>();
     const changed = this.#change(() => {
-      const updates = new Map<string, EntryUpdate>();
-      for (const { address, frame } of this.#protected) {
+      const updates = new Map<string, Change>();
+      for (const protectedEntry of this.#protected) {
+        if (refused.has(protectedEntry)) continue;
+        const { address, frame } = protectedEntry;
         const walk = this.walk(address);
         const step = walk.steps.at(-1);
         if (walk.kind !== "mapped" || step === undefined) continue;
@@ -335,11 +352,12 @@ export class PvGuest implements Disposable {
         updates.set(`${step.table}:${step.index}`, {
           ...step,
           entry: step.entry | entryBits.writable,
+          refused: () => refused.add(protectedEntry),
         });
       }
       return [...updates.values()];
     });
-    this.#protected = [];
+    this.#protected = [...refused];
     this.#note();
     return changed;
   }
@@ -348,12 +366,14 @@ export class PvGuest implements Disposable {
    * Changes page-table entries while the guest stands still. What is to be
    * changed is found after the pause, so it cannot move under our hands.
    */
-  #change(find: () => EntryUpdate[]): number {
+  #change(find: () => Change[]): number {
     if (this.#journal === undefined) {
       throw new TypeError("A guest without a journal is only looked at");
     }
-    const { control, hypercalls } = this.#host;
+    const { control } = this.#host;
     const before = this.#paused();
+    // An operator let it run after an attack
+    if (!before) this.#hold = undefined;
     this.#note(before ? "working, paused before" : "working");
     control.pause(this.domain.id);
     try {
@@ -363,14 +383,42 @@ export class PvGuest implements Disposable {
         const updates = find();
         if (updates.length === 0) break;
         this.#note(before ? "working, paused before" : "working");
-        hypercalls.updateEntries(this.domain.id, updates);
-        total += updates.length;
+        total += this.#update(updates);
       }
       return total;
     } finally {
       control.unpause(this.domain.id);
       this.#note();
     }
+  }
+
+  /**
+   * Changes entries at one blow, or one by one if Xen refuses that.
+   *
+   * @returns Number of entries that were changed
+   * @throws {XenError} If Xen refuses one that may not be refused
+   */
+  #update(updates: readonly Change[]): number {
+    const { hypercalls } = this.#host;
+    const { id } = this.domain;
+    try {
+      hypercalls.updateEntries(id, updates);
+      return updates.length;
+    } catch (error) {
+      const strict = updates.some(({ refused }) => refused === undefined);
+      if (!(error instanceof XenError) || strict) throw error;
+    }
+    let changed = 0;
+    for (const update of updates) {
+      try {
+        hypercalls.updateEntries(id, [update]);
+        changed++;
+      } catch (error) {
+        if (!(error instanceof XenError)) throw error;
+        update.refused?.();
+      }
+    }
+    return changed;
   }
 
   /** `XEN_DOMINF_*`; those of a dying domain once it does not exist. */
@@ -405,9 +453,14 @@ export class PvGuest implements Disposable {
    */
   hold(): void {
     if (this.held) return;
-    // An operator let it run after an attack
-    if (this.#journal?.state?.attack === true) this.#note();
-    this.#journal?.hold(this.domain.uuid, this.#paused());
+    try {
+      // An operator let it run after an attack
+      if (this.#journal?.state?.attack === true) this.#note();
+      this.#journal?.hold(this.domain.uuid, this.#paused());
+    } catch (error) {
+      // A full disk must not keep an attacker going: the note is for a kill
+      if (!isFull(error)) throw error;
+    }
     this.#host.control.pause(this.domain.id);
     this.#hold = "look";
   }
@@ -427,6 +480,11 @@ export class PvGuest implements Disposable {
     if (this.held) this.#host.control.unpause(this.domain.id);
     this.#hold = undefined;
     this.#journal?.endHold();
+  }
+
+  /** Entries that `unprotect` could not make writable: Xen refused. */
+  get stuck(): number {
+    return this.#protected.length;
   }
 
   /**
@@ -497,6 +555,12 @@ export class PvGuest implements Disposable {
     this.#protected = [...left.entries];
     const entries = this.unprotect();
     if (entries > 0) done.push(`made ${entries} page-table entries writable`);
+    if (this.stuck > 0) {
+      done.push(
+        `${this.stuck} page-table entries stay read-only, since Xen refuses to ` +
+          "change them",
+      );
+    }
     if (left.attack !== true && this.#paused()) {
       done.push(
         "the guest is paused, and not noted by whom; to let it run: " +

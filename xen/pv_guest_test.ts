@@ -191,7 +191,7 @@ Deno.test("the journal is written before the first entry is changed", () => {
   const { xen } = setting;
   const guest = setting.guest();
   xen.onPause = () => assertEquals(setting.journal?.pause, "working");
-  xen.refuses = true;
+  xen.refuses = () => true;
   assertThrows(() => guest.protect([REGION]), XenError, "mmu_update");
   assertEquals(xen.pauses, 0);
   assertEquals(setting.journal?.entries.length, 2);
@@ -206,6 +206,60 @@ Deno.test("unprotecting gives back what was taken, and leaves no journal", () =>
   assertEquals(guest.unprotect(), 2);
   assertEquals([setting.entry(START), setting.entry(SECOND)], before);
   assertEquals(setting.journal, undefined);
+  assertEquals(setting.xen.pauses, 0);
+});
+
+Deno.test("what Xen refuses to make writable hides no other, and stays noted", () => {
+  using setting = new Setting();
+  const { xen } = setting;
+  const guest = setting.guest();
+  guest.protect([REGION]);
+  const { index } = setting.machine.leaf(xen.root, START);
+  xen.refuses = (update) => update.index === index;
+  assertEquals(guest.unprotect(), 1);
+  assertEquals(setting.writable(START, SECOND), [false, true]);
+  assertEquals([guest.stuck, xen.pauses], [1, 0]);
+  assertEquals(setting.journal?.entries.length, 1);
+
+  assertEquals(
+    setting.guest().recover(false),
+    "1 page-table entries stay read-only, since Xen refuses to change them",
+  );
+  xen.refuses = () => false;
+  const next = setting.guest();
+  assertEquals(next.recover(false), "made 1 page-table entries writable");
+  assertEquals(next.stuck, 0);
+  assertEquals(setting.journal, undefined);
+});
+
+Deno.test("a guest of which nothing was protected is not even paused", () => {
+  using setting = new Setting();
+  assertEquals(setting.guest().unprotect(), 0);
+  assertEquals(setting.xen.calls, []);
+});
+
+Deno.test("a guest that an operator let run after an attack leaves no note of it", () => {
+  using setting = new Setting();
+  const guest = setting.guest();
+  guest.protect([REGION]);
+  guest.pauseForAttack();
+  setting.xen.pauses = 0;
+  guest.unprotect();
+  assertEquals(setting.journal, undefined);
+});
+
+Deno.test("a full disk under the journal does not keep a guest from being held", () => {
+  using setting = new Setting();
+  class FullJournal extends Journal {
+    override hold(): void {
+      throw new Error("No space left on device (os error 28)");
+    }
+  }
+  using journal = new FullJournal(domain.id, setting.folder);
+  using guest = new PvGuest(setting.xen.host, domain, journal);
+  guest.hold();
+  assertEquals([setting.xen.pauses, guest.held], [1, true]);
+  guest.endHold();
   assertEquals(setting.xen.pauses, 0);
 });
 

@@ -22,6 +22,11 @@ async function xl(...args: string[]): Promise<string> {
   throw new Error(`xl ${args[0]}: ${lines[0] || "failed"}`);
 }
 
+/** A path that xl does not take for an option. */
+function noOption(path: string): string {
+  return path.startsWith("-") ? `./${path}` : path;
+}
+
 /**
  * What xl itself understands of a configuration file.
  *
@@ -29,7 +34,9 @@ async function xl(...args: string[]): Promise<string> {
  * @throws {Error} If xl finds it wrong; the message is xl's first line
  */
 export async function readGuestConfig(path: string): Promise<GuestConfig> {
-  const json = JSON.parse(await xl("create", "--dryrun", "--quiet", path));
+  const json = JSON.parse(
+    await xl("create", "--dryrun", "--quiet", noOption(path)),
+  );
   const { c_info: create = {}, b_info: build = {} } = json;
   const kernel = build.kernel ?? build["type.pv"]?.kernel;
   return {
@@ -42,7 +49,7 @@ export async function readGuestConfig(path: string): Promise<GuestConfig> {
 /** Creates a guest that does not run yet. */
 export async function createPaused(path: string): Promise<void> {
   // xl has no long option for it
-  await xl("create", "-p", "--quiet", path);
+  await xl("create", "-p", "--quiet", noOption(path));
 }
 
 /** Destroys a guest and all that the toolstack keeps of it. */

@@ -25,8 +25,8 @@ export class SyntheticHost {
   root: bigint;
   /** Error number of the control interface where the guest is gone */
   contextError: number | undefined;
-  /** Refuses updates of entries */
-  refuses = false;
+  /** Refuses some updates of entries, and with one all that come with it */
+  refuses: (update: EntryUpdate) => boolean = () => false;
   /** Whether the domain is being taken apart */
   dying = false;
   /** Called before entries are looked for, when the guest has stopped */
@@ -71,7 +71,9 @@ export class SyntheticHost {
       hypercalls: {
         updateEntries: (_domain: number, updates: readonly EntryUpdate[]) => {
           this.calls.push(`update ${updates.length}`);
-          if (this.refuses) throw new XenError("mmu_update", EINVAL);
+          if (updates.some(this.refuses)) {
+            throw new XenError("mmu_update", EINVAL);
+          }
           for (const { table, index, entry } of updates) {
             machine.setEntry(table, index, entry);
           }
