@@ -13,6 +13,7 @@ import { loadProfile } from "./load_profile.ts";
 import { openLog } from "./log.ts";
 import type { Options } from "./options.ts";
 import { Output } from "./output.ts";
+import { Sleeper } from "./sleeper.ts";
 import type { StopSignals } from "./stop_signals.ts";
 
 /** From one pass to the next while the kernel boots, ms */
@@ -268,6 +269,7 @@ async function armWithin(
   patience: number,
   stop: AbortSignal,
 ): Promise<void> {
+  using sleeper = new Sleeper(stop);
   const end = performance.now() + patience;
   for (;;) {
     try {
@@ -277,7 +279,7 @@ async function armWithin(
       const unreadable = error instanceof UnreadableMemoryError;
       if (!unreadable || performance.now() > end || stop.aborted) throw error;
     }
-    await delay(BOOT_INTERVAL, stop);
+    await sleeper.sleep(BOOT_INTERVAL);
   }
 }
 
@@ -293,22 +295,11 @@ async function runPasses(
   interval: number,
   signal: AbortSignal,
 ): Promise<undefined> {
+  using sleeper = new Sleeper(signal);
   while (!signal.aborted) {
     await guard.pass();
-    await delay(guard.booted ? interval : BOOT_INTERVAL, signal);
+    await sleeper.sleep(guard.booted ? interval : BOOT_INTERVAL);
   }
-}
-
-function delay(ms: number, signal: AbortSignal): Promise<void> {
-  const { promise, resolve } = Promise.withResolvers<void>();
-  const timer = setTimeout(resolve, ms);
-  const stop = () => {
-    clearTimeout(timer);
-    resolve();
-  };
-  signal.addEventListener("abort", stop, { once: true });
-  if (signal.aborted) stop();
-  return promise.finally(() => signal.removeEventListener("abort", stop));
 }
 
 function disarm(

@@ -120,7 +120,7 @@ export class Guard {
         this.#detectors.push(new AddressSpace(this.#guest));
       }
     }
-    const { findings } = look(this.#detectors, symbols, false);
+    const { findings } = look(this.#guest, this.#detectors, symbols, false);
     this.#atArming = new Set(findings.map(({ key }) => key));
     this.#booted = booted;
     this.#rehearse();
@@ -150,6 +150,7 @@ export class Guard {
   #look(full: boolean): PassResult {
     this.#guest.refresh();
     const { findings, unreadable } = look(
+      this.#guest,
       this.#detectors,
       this.#profile.symbols,
       full,

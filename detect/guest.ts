@@ -23,6 +23,12 @@ export interface Guest extends GuestMemory {
   readonly cpus: readonly CpuState[];
   /** Looks at the virtual CPUs anew; all else answers from what they say. */
   refresh(): void;
+  /**
+   * Makes sure that what was seen was seen of a guest that still exists.
+   *
+   * @throws {Error} If it is gone or being taken apart
+   */
+  assertAlive(): void;
   /** Where each page of a page-aligned range leads at this moment. */
   walks(start: bigint, size: number): readonly (Mapped | NotMapped)[];
   /**

@@ -1,14 +1,17 @@
 import type { SymbolTable } from "../guestos/symbol_table.ts";
 import type { Detector, Finding, PassResult, Unreadable } from "./finding.ts";
+import type { Guest } from "./guest.ts";
 import { tellUnreadable } from "./tell_unreadable.ts";
 
 /**
  * One look at a guest by several rules. What one of them could not read hides
- * neither what it found before nor what the others find.
+ * neither what it found before nor what the others find. A guest that is being
+ * taken apart is not judged.
  *
  * @param full Do also what is too slow for every pass
  */
 export function look(
+  guest: Guest,
   detectors: readonly Detector[],
   symbols: SymbolTable,
   full: boolean,
@@ -25,5 +28,6 @@ export function look(
       unreadable.push(tellUnreadable(detector.rule, symbols, error));
     }
   }
+  if (findings.length > 0 || unreadable.length > 0) guest.assertAlive();
   return { findings, unreadable };
 }

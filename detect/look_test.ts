@@ -6,7 +6,7 @@ import { rules } from "./rules.ts";
 import { finding } from "./testing/finding.ts";
 import { guardedKernel, TABLE, TEXT } from "./testing/guarded_kernel.ts";
 
-const { symbols } = guardedKernel().profile;
+const { guest, profile: { symbols } } = guardedKernel();
 
 function detector(
   rule: Detector["rule"],
@@ -22,7 +22,7 @@ const unreadable = detector(rules.kernelText, () => {
 Deno.test("what one rule could not read does not hide another's finding", () => {
   const told = detector(rules.invariantData, () => [finding()]);
   for (const order of [[unreadable, told], [told, unreadable]]) {
-    const { findings, unreadable } = look(order, symbols, false);
+    const { findings, unreadable } = look(guest, order, symbols, false);
     assertEquals(findings.map(({ key }) => key), ["one state"]);
     assertEquals(unreadable, [{
       rule: rules.kernelText,
@@ -35,6 +35,7 @@ Deno.test("what one rule could not read does not hide another's finding", () => 
 
 Deno.test("what a rule found before it could read no more is kept", () => {
   const { findings, unreadable } = look(
+    guest,
     [detector(rules.pageTables, function* () {
       yield finding();
       throw new UnreadableMemoryError(TABLE, "no-frame");
@@ -53,7 +54,7 @@ Deno.test("a place that a rule cannot tell of is no finding", () => {
     reason: "no table",
   };
   assertEquals(
-    look([detector(rules.pageTables, () => [place])], symbols, false),
+    look(guest, [detector(rules.pageTables, () => [place])], symbols, false),
     {
       findings: [],
       unreadable: [place],
@@ -65,7 +66,11 @@ Deno.test("an error that is not about the guest's memory is not swallowed", () =
   const broken = detector(rules.kernelText, () => {
     throw new RangeError("a mistake");
   });
-  assertThrows(() => look([broken], symbols, false), RangeError, "a mistake");
+  assertThrows(
+    () => look(guest, [broken], symbols, false),
+    RangeError,
+    "a mistake",
+  );
 });
 
 Deno.test("every rule is told whether the pass is a full one", () => {
@@ -74,7 +79,20 @@ Deno.test("every rule is told whether the pass is a full one", () => {
     asked.push(full);
     return [];
   });
-  look([asking, asking], symbols, true);
-  look([asking], symbols, false);
+  look(guest, [asking, asking], symbols, true);
+  look(guest, [asking], symbols, false);
   assertEquals(asked, [true, true, false]);
+});
+
+Deno.test("what a guest shows while it is taken apart is not believed", () => {
+  const { guest } = guardedKernel();
+  guest.assertAlive = () => {
+    throw new RangeError("web is gone");
+  };
+  const told = detector(rules.invariantData, () => [finding()]);
+  for (const rule of [told, unreadable]) {
+    assertThrows(() => look(guest, [rule], symbols, false), RangeError);
+  }
+  const quiet = detector(rules.invariantData, () => []);
+  assertEquals(look(guest, [quiet], symbols, false).findings, []);
 });

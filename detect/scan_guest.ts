@@ -21,6 +21,7 @@ export function scanGuest(guest: Guest, profile: Profile): PassResult {
   guest.refresh();
   const notJudged = handlersNotJudged(guest, profile);
   const { findings, unreadable } = look(
+    guest,
     [
       new KernelText(guest, symbols, regions),
       new InvariantData(guest, symbols, regions),

@@ -1,5 +1,6 @@
 import type { Profile } from "../guestos/profile.ts";
 import type { Detector, Finding } from "./finding.ts";
+import type { CpuState } from "../xen/vcpu_context.ts";
 import type { Guest } from "./guest.ts";
 import { littleEndian } from "./little_endian.ts";
 import { rules } from "./rules.ts";
@@ -19,6 +20,25 @@ function callback(address: bigint): Handler {
   return { ...NONE, address };
 }
 
+function read({ traps, callbacks }: CpuState): Map<string, Handler> {
+  return new Map<string, Handler>([
+    ...traps.map(({ vector, address, cs, flags }) =>
+      [`trap ${vector}`, { address, cs, flags }] as const
+    ),
+    ["event callback", callback(callbacks.event)],
+    ["failsafe callback", callback(callbacks.failsafe)],
+    ["system call callback", callback(callbacks.syscall)],
+  ]);
+}
+
+/** Whether a virtual CPU has the very handlers that it had. */
+function isSame(now: CpuState, before: CpuState | undefined): boolean {
+  return now.traps === before?.traps &&
+    now.callbacks.event === before.callbacks.event &&
+    now.callbacks.failsafe === before.callbacks.failsafe &&
+    now.callbacks.syscall === before.callbacks.syscall;
+}
+
 /**
  * XK-004: the handlers that the guest registered with Xen are those that the
  * kernel file tells, and for the others those of the first reading.
@@ -29,11 +49,13 @@ export class TrapTable implements Detector {
   #profile: Profile;
   /** By virtual CPU, then by what the handler is for */
   #trusted: Map<number, Map<string, Handler>>;
+  /** By virtual CPU, its state when it was last found to be right */
+  #right = new Map<number, CpuState>();
 
   constructor(guest: Guest, profile: Profile) {
     this.#guest = guest;
     this.#profile = profile;
-    this.#trusted = this.#read();
+    this.#trusted = new Map(guest.cpus.map((cpu) => [cpu.vcpu, read(cpu)]));
     for (const handlers of this.#trusted.values()) {
       for (const [vector, address] of profile.handlers) {
         const name = `trap ${vector}`;
@@ -42,23 +64,13 @@ export class TrapTable implements Detector {
     }
   }
 
-  #read(): Map<number, Map<string, Handler>> {
-    return new Map(this.#guest.cpus.map(({ vcpu, traps, callbacks }) => [
-      vcpu,
-      new Map<string, Handler>([
-        ...traps.map(({ vector, address, cs, flags }) =>
-          [`trap ${vector}`, { address, cs, flags }] as const
-        ),
-        ["event callback", callback(callbacks.event)],
-        ["failsafe callback", callback(callbacks.failsafe)],
-        ["system call callback", callback(callbacks.syscall)],
-      ]),
-    ]));
-  }
-
   check(): Finding[] {
     const findings: Finding[] = [];
-    for (const [vcpu, now] of this.#read()) {
+    for (const cpu of this.#guest.cpus) {
+      const { vcpu } = cpu;
+      if (isSame(cpu, this.#right.get(vcpu))) continue;
+      const now = read(cpu);
+      const found = findings.length;
       // A virtual CPU that came up later takes the first one's handlers
       const trusted = this.#trusted.get(vcpu) ?? this.#trusted.get(0);
       if (trusted === undefined) continue;
@@ -73,6 +85,7 @@ export class TrapTable implements Detector {
           findings.push(this.#changed(vcpu, handler, before, after));
         }
       }
+      if (findings.length === found) this.#right.set(vcpu, cpu);
     }
     return findings;
   }

@@ -148,9 +148,16 @@ export class XenControl implements Disposable {
     );
   }
 
-  /** Raw `vcpu_guest_context_t` of a PV guest's virtual CPU. */
-  vcpuContext(domain: number, vcpu: number): DataView<ArrayBuffer> {
-    const buffer = new Uint8Array(vcpuContext.size);
+  /**
+   * Raw `vcpu_guest_context_t` of a PV guest's virtual CPU.
+   *
+   * @param buffer Where to put it, 5168 bytes
+   */
+  vcpuContext(
+    domain: number,
+    vcpu: number,
+    buffer: Uint8Array<ArrayBuffer> = new Uint8Array(vcpuContext.size),
+  ): DataView<ArrayBuffer> {
     this.#check(
       "xc_vcpu_getcontext",
       this.#library.symbols.xc_vcpu_getcontext(
@@ -160,7 +167,7 @@ export class XenControl implements Disposable {
         buffer,
       ),
     );
-    return new DataView(buffer.buffer);
+    return new DataView(buffer.buffer, buffer.byteOffset);
   }
 
   /** Raw `xc_vcpuinfo_t` of a virtual CPU. */

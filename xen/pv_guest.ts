@@ -6,7 +6,13 @@ import { type ForeignMapping, mapRange } from "./foreign_frames.ts";
 import type { XenHost } from "./host.ts";
 import type { EntryUpdate } from "./hypercalls.ts";
 import type { Journal, ProtectedEntry } from "./journal.ts";
-import { domainFlags, domainInfo, PAGE_SIZE } from "./layouts.ts";
+import {
+  domainFlags,
+  domainInfo,
+  PAGE_SIZE,
+  trapInfo,
+  vcpuContext,
+} from "./layouts.ts";
 import { pageAlignedCopy } from "./page_aligned_copy.ts";
 import {
   entryBits,
@@ -20,11 +26,36 @@ import {
 import { RegionMap } from "./region_map.ts";
 import { TableCache, type TablesCopy } from "./table_cache.ts";
 import { destroyGuest } from "./xl.ts";
-import { type CpuState, decodeVcpuContext } from "./vcpu_context.ts";
+import {
+  type CpuState,
+  decodeVcpuContext,
+  type TrapHandler,
+} from "./vcpu_context.ts";
 
 const MAX_READ = 16 << 20;
 /** A guest that changes its tables all the time must not hold us for ever. */
 const MAX_TRIES = 4;
+
+const TRAP_TABLE_SIZE = trapInfo.count * trapInfo.size;
+
+/** A raw `vcpu_guest_context_t`. */
+class RawContext {
+  readonly bytes = new Uint8Array(vcpuContext.size);
+  /** Its trap table, and where that lies */
+  readonly trapTable = this.bytes.subarray(
+    vcpuContext.trap_ctxt,
+    vcpuContext.trap_ctxt + TRAP_TABLE_SIZE,
+  );
+  readonly pointer = Deno.UnsafePointer.of(this.trapTable);
+}
+
+/** The last raw context of a virtual CPU, and the one before. */
+interface KeptContext {
+  now: RawContext;
+  before: RawContext;
+  /** What `now` says of the handlers */
+  traps?: readonly TrapHandler[];
+}
 
 interface View {
   readonly map: RegionMap;
@@ -86,6 +117,7 @@ export class PvGuest implements Disposable {
   #tables: TableCache;
   #views = new Map<bigint, View>();
   #cpus: readonly CpuState[] = [];
+  #contexts: KeptContext[] = [];
   #kept: KeptScan | undefined;
   #protected: ProtectedEntry[] = [];
   /** Why we have it paused */
@@ -103,6 +135,7 @@ export class PvGuest implements Disposable {
     this.#journal = journal;
     this.#tables = new TableCache(host.frames, domain.id);
     this.refresh();
+    this.assertAlive();
   }
 
   /** State of each virtual CPU at the last `refresh`. */
@@ -118,17 +151,13 @@ export class PvGuest implements Disposable {
   /**
    * Reads the virtual CPUs anew.
    *
-   * @throws {NoSuchDomainError} If the guest is gone or being taken apart:
-   *   what its CPUs and tables say then is true of no guest
+   * @throws {NoSuchDomainError} If the guest is gone
    */
   refresh(): void {
-    const { control } = this.#host;
     const cpus: CpuState[] = [];
     for (let vcpu = 0; vcpu < this.domain.maxVcpus; vcpu++) {
       try {
-        cpus.push(
-          decodeVcpuContext(vcpu, control.vcpuContext(this.domain.id, vcpu)),
-        );
+        cpus.push(this.#readCpu(vcpu));
       } catch (error) {
         if (!(error instanceof XenError)) throw error;
         if (error.code === "ESRCH") throw this.#goneError(error);
@@ -136,8 +165,38 @@ export class PvGuest implements Disposable {
         if (vcpu === 0 || error.code !== "ENODATA") throw error;
       }
     }
-    if ((this.#flags() & domainFlags.dying) !== 0) throw this.#goneError();
     this.#cpus = cpus;
+  }
+
+  /** The same handlers as before are the same object. */
+  #readCpu(vcpu: number): CpuState {
+    const kept = this.#contexts[vcpu] ??= {
+      now: new RawContext(),
+      before: new RawContext(),
+    };
+    [kept.now, kept.before] = [kept.before, kept.now];
+    const { now, before, traps } = kept;
+    kept.traps = undefined;
+    const { control, libraries } = this.#host;
+    const view = control.vcpuContext(this.domain.id, vcpu, now.bytes);
+    const same = traps !== undefined && libraries.libc.symbols.memcmp(
+          now.pointer,
+          before.trapTable,
+          BigInt(TRAP_TABLE_SIZE),
+        ) === 0;
+    const state = decodeVcpuContext(vcpu, view, same ? traps : undefined);
+    kept.traps = state.traps;
+    return state;
+  }
+
+  /**
+   * Makes sure that what was seen was seen of a guest.
+   *
+   * @throws {NoSuchDomainError} If the guest is gone or being taken apart:
+   *   what its CPUs and tables say then is true of no guest
+   */
+  assertAlive(): void {
+    if ((this.#flags() & domainFlags.dying) !== 0) throw this.#goneError();
   }
 
   #goneError(cause?: Error): NoSuchDomainError {
@@ -378,6 +437,7 @@ export class PvGuest implements Disposable {
     control.pause(this.domain.id);
     try {
       this.refresh();
+      this.assertAlive();
       let total = 0;
       for (let tries = 0; tries < MAX_TRIES; tries++) {
         const updates = find();

@@ -8,6 +8,7 @@ import { UnreadableMemoryError } from "../guestos/memory.ts";
 import type { Domain } from "./domains.ts";
 import { NoSuchDomainError, XenError } from "./errors.ts";
 import { Journal } from "./journal.ts";
+import { trapInfo, vcpuContext } from "./layouts.ts";
 import { entryBits } from "./page_walk.ts";
 import { PvGuest } from "./pv_guest.ts";
 import { Machine } from "./testing/machine.ts";
@@ -499,7 +500,8 @@ Deno.test("a guest that is being taken apart is gone", () => {
   using setting = new Setting();
   const guest = setting.guest();
   setting.xen.dying = true;
-  assertThrows(() => guest.refresh(), NoSuchDomainError);
+  assertThrows(() => guest.assertAlive(), NoSuchDomainError);
+  assertThrows(() => setting.guest(), NoSuchDomainError);
 });
 
 Deno.test("a pause after an attack stays until it is released", () => {
@@ -530,6 +532,29 @@ Deno.test("a journal of another domain is not acted upon", () => {
   );
   assertEquals(guest.recover(true), undefined);
   assertEquals(setting.xen.calls.length, calls);
+});
+
+Deno.test("a handler that changes is read anew, as are those that stay", () => {
+  using setting = new Setting();
+  const guest = setting.guest();
+  const handlers = () => {
+    guest.refresh();
+    return guest.cpus[0]!.traps;
+  };
+  const none = handlers();
+  assertEquals([none, handlers() === none], [[], true]);
+  const context = new DataView(setting.xen.context.buffer);
+  const at = vcpuContext.trap_ctxt + 14 * trapInfo.size + trapInfo.address;
+  for (const address of [START, SECOND, SECOND, START]) {
+    context.setBigUint64(at, address, true);
+    assertEquals(handlers().map(({ address }) => address), [address]);
+  }
+  // A reading that failed is no reading
+  setting.xen.contextError = 22;
+  context.setBigUint64(at, SECOND, true);
+  assertThrows(handlers, XenError);
+  setting.xen.contextError = undefined;
+  assertEquals(handlers().map(({ address }) => address), [SECOND]);
 });
 
 Deno.test("a guest that is gone is told as such", () => {

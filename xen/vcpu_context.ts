@@ -29,9 +29,28 @@ export interface CpuState {
  * Reads a raw `vcpu_guest_context_t` of x86-64 (public/arch-x86/xen.h).
  *
  * @param view 5168 bytes
+ * @param traps The handlers, where they are known to be the same as before
  * @throws {RangeError} If there are fewer bytes
  */
-export function decodeVcpuContext(vcpu: number, view: DataView): CpuState {
+export function decodeVcpuContext(
+  vcpu: number,
+  view: DataView,
+  traps: readonly TrapHandler[] = decodeTraps(view),
+): CpuState {
+  return {
+    vcpu,
+    root: view.getBigUint64(vcpuContext.ctrlreg + 3 * 8, true) >> 12n,
+    ip: view.getBigUint64(vcpuContext.rip, true),
+    traps,
+    callbacks: {
+      event: view.getBigUint64(vcpuContext.event_callback_eip, true),
+      failsafe: view.getBigUint64(vcpuContext.failsafe_callback_eip, true),
+      syscall: view.getBigUint64(vcpuContext.syscall_callback_eip, true),
+    },
+  };
+}
+
+function decodeTraps(view: DataView): TrapHandler[] {
   const traps: TrapHandler[] = [];
   for (let index = 0; index < trapInfo.count; index++) {
     const at = vcpuContext.trap_ctxt + index * trapInfo.size;
@@ -46,15 +65,5 @@ export function decodeVcpuContext(vcpu: number, view: DataView): CpuState {
       flags: view.getUint8(at + trapInfo.flags),
     });
   }
-  return {
-    vcpu,
-    root: view.getBigUint64(vcpuContext.ctrlreg + 3 * 8, true) >> 12n,
-    ip: view.getBigUint64(vcpuContext.rip, true),
-    traps,
-    callbacks: {
-      event: view.getBigUint64(vcpuContext.event_callback_eip, true),
-      failsafe: view.getBigUint64(vcpuContext.failsafe_callback_eip, true),
-      syscall: view.getBigUint64(vcpuContext.syscall_callback_eip, true),
-    },
-  };
+  return traps;
 }

@@ -114,6 +114,8 @@ export class SyntheticGuest implements GuardedGuest {
     this.#attacked = false;
   }
 
+  assertAlive(): void {}
+
   refresh(): void {
     this.beforeLook(++this.#looks);
   }

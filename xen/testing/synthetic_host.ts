@@ -23,6 +23,8 @@ export class SyntheticHost {
   pauses = 0;
   /** Frame of the root page table */
   root: bigint;
+  /** Raw state of every virtual CPU, but for the root */
+  readonly context = new Uint8Array(vcpuContext.size);
   /** Error number of the control interface where the guest is gone */
   contextError: number | undefined;
   /** Refuses some updates of entries, and with one all that come with it */
@@ -34,11 +36,16 @@ export class SyntheticHost {
 
   constructor(machine: Machine, id: number) {
     this.root = machine.allocate();
-    const vcpu = () => {
+    const vcpu = (
+      _domain: number,
+      _vcpu: number,
+      buffer: Uint8Array<ArrayBuffer>,
+    ) => {
       if (this.contextError !== undefined) {
         throw new XenError("xc_vcpu_getcontext", this.contextError);
       }
-      const view = new DataView(new ArrayBuffer(vcpuContext.size));
+      const view = new DataView(buffer.buffer);
+      new Uint8Array(buffer.buffer).set(this.context);
       view.setBigUint64(vcpuContext.ctrlreg + 3 * 8, this.root << 12n, true);
       return view;
     };
