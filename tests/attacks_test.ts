@@ -2,6 +2,8 @@ import { assertEquals, assertNotEquals } from "@std/assert";
 import type { Lab } from "./lab/mod.ts";
 import { ATTACKS, type SimpleOS } from "./simpleos/guest.ts";
 import { assertFindings } from "./support/assert_findings.ts";
+import { assertToldBetween } from "./support/assert_told_between.ts";
+import { dom0Clock } from "./support/dom0_clock.ts";
 import { expectedFindings } from "./support/expected_findings.ts";
 import { freshGuest } from "./support/fresh_guest.ts";
 import { Monitor } from "./support/monitor.ts";
@@ -55,6 +57,7 @@ Deno.test("each attack", async (t) => {
       );
       await monitor.armed(domid);
 
+      const sent = await dom0Clock(lab);
       await simpleos.send(attack);
       assertEquals((await monitor.response(domid)).response, "pause");
       await assertStandsStill(lab, simpleos);
@@ -62,7 +65,15 @@ Deno.test("each attack", async (t) => {
       await simpleos.guest.unpause();
       await simpleos.waitForTick();
       await lab.run(SEVERAL_PASSES);
-      assertFindings(await monitor.findings(domid), expectedFindings[attack]);
+      await assertFindings(
+        await monitor.findings(domid),
+        expectedFindings[attack],
+      );
+      assertToldBetween(
+        await monitor.findingEvents(domid),
+        sent,
+        await dom0Clock(lab),
+      );
     });
   }
 
@@ -88,7 +99,10 @@ Deno.test("a plain attack on a guest whose monitor only reports", async (t) => {
 
       assertEquals(await simpleos.command(attack), "blocked");
       await lab.run(SEVERAL_PASSES);
-      assertFindings(await monitor.findings(domid), expectedFindings[attack]);
+      await assertFindings(
+        await monitor.findings(domid),
+        expectedFindings[attack],
+      );
       assertEquals(await simpleos.command("checksum"), checksum);
       await simpleos.waitForTick();
 
@@ -117,7 +131,10 @@ Deno.test(`${RUNS} runs in a row`, async (t) => {
         await simpleos.send(attack);
         await monitor.response(domid);
         assertEquals(await simpleos.guest.state(), "--p---");
-        assertFindings(await monitor.findings(domid), expectedFindings[attack]);
+        await assertFindings(
+          await monitor.findings(domid),
+          expectedFindings[attack],
+        );
         caught++;
       }
       assertEquals(caught, RUNS);

@@ -1,4 +1,4 @@
-import { assertEquals } from "@std/assert";
+import { assert, assertEquals } from "@std/assert";
 import { fetchKernel } from "./lab/mod.ts";
 import { assertGuests } from "./support/assert_guests.ts";
 import { assertRefused } from "./support/assert_refused.ts";
@@ -7,10 +7,12 @@ import { buildXkmon } from "./support/build_xkmon.ts";
 import { freshGuest } from "./support/fresh_guest.ts";
 import { hasJournal } from "./support/has_journal.ts";
 import { runXkmon } from "./support/run_xkmon.ts";
-import { shiftedKernel } from "./support/shifted_kernel.ts";
+import { putShiftedKernel } from "./support/shifted_kernel.ts";
 import { startLab, XKMON } from "./support/start_lab.ts";
 
 const GUARD = ["--dom", "simpleos"];
+/** Where the lab keeps the configuration of the last guest of the name. */
+const CONFIG = "/share/guests/simpleos.cfg";
 
 /** What Dom0 needs for the table below. */
 const PREPARE = `set -e
@@ -76,6 +78,15 @@ const IN_DOM0: Readonly<Record<string, [readonly string[], RegExp]>> = {
   ],
 };
 
+/** Arguments, by what only root may do. */
+const NOT_ROOT: Readonly<Record<string, readonly string[]>> = {
+  "guarding": GUARD,
+  "a scan": ["scan", ...GUARD],
+  "a start": ["start", CONFIG],
+  "a release": ["release", ...GUARD],
+  "info": ["info", ...GUARD],
+};
+
 Deno.test("what an operator must put right leaves the guest alone", async (t) => {
   await using lab = await startLab();
   await using fresh = await freshGuest(lab);
@@ -85,13 +96,7 @@ Deno.test("what an operator must put right leaves the guest alone", async (t) =>
     (await fetchKernel("linux-image-amd64")).vmlinux,
     "/root/vmlinux",
   );
-  const path = await Deno.makeTempFile({ prefix: "xkmon-test-" });
-  try {
-    await shiftedKernel(path);
-    await lab.put(path, "/root/shifted.elf", 0o644);
-  } finally {
-    await Deno.remove(path);
-  }
+  await putShiftedKernel(lab, "/root/shifted.elf");
   await lab.createGuest(
     { name: "pvh", type: "pvh", kernel: "/root/vmlinux", memory: 128 },
     { paused: true },
@@ -99,22 +104,25 @@ Deno.test("what an operator must put right leaves the guest alone", async (t) =>
 
   for (const [what, [args, reason]] of Object.entries(IN_DOM0)) {
     await t.step(`${what} is one line and exit status 2`, async () => {
-      assertRefused(await runXkmon(lab, ...args), reason);
+      const result = await runXkmon(lab, ...args);
+      assertRefused(result, reason);
+      assert(!/\bGUARDED\b/.test(result.stdout), result.stdout);
       assertEquals(await hasJournal(lab, domid), false);
       await assertGuests(lab, "simpleos", "pvh");
     });
   }
 
-  await t.step(
-    "another user than root is one line and exit status 2",
-    async () => {
-      const command = `${XKMON} ${GUARD.join(" ")}`;
-      assertRefused(
-        await lab.run(["su", "nobody", "-c", command], { check: false }),
-        /Only root may do this/,
-      );
-    },
-  );
+  for (const [what, args] of Object.entries(NOT_ROOT)) {
+    await t.step(`${what} as another user than root is refused`, async () => {
+      const command = [XKMON, ...args].join(" ");
+      const result = await lab.run(["su", "nobody", "-c", command], {
+        check: false,
+      });
+      assertRefused(result, /Only root may do this/);
+      assertEquals(result.stdout, "");
+      await assertGuests(lab, "simpleos", "pvh");
+    });
+  }
 
   await t.step("after all that the guest is as it was", async () => {
     assertEquals((await runXkmon(lab, "scan", ...GUARD)).code, 0);
@@ -146,6 +154,10 @@ const ANYWHERE: Readonly<Record<string, [readonly string[], RegExp]>> = {
   ],
   "a start without a configuration": [["start"], /start needs a file/],
   "a machine that is no Dom0": [GUARD, /Dom0|libxen/],
+  "a start on a machine that is no Dom0": [
+    ["start", "/etc/xen/guest.cfg"],
+    /Dom0|libxen/,
+  ],
 };
 
 Deno.test("on a machine without Xen", async (t) => {

@@ -6,12 +6,15 @@ import { freshGuest } from "./support/fresh_guest.ts";
 import { hasJournal } from "./support/has_journal.ts";
 import { Monitor } from "./support/monitor.ts";
 import type { PrintedEvent } from "./support/printed_event.ts";
+import { putShiftedKernel } from "./support/shifted_kernel.ts";
 import { runXkmon } from "./support/run_xkmon.ts";
-import { shiftedKernel } from "./support/shifted_kernel.ts";
+
 import { startLab } from "./support/start_lab.ts";
 
 const GUARD = ["--dom", "simpleos"];
 const KERNEL = "/root/simpleos.elf";
+const MOVED = "/root/moved.elf";
+const SHIFTED = "/root/shifted.elf";
 /** Where the lab keeps the configuration of the last guest of the name. */
 const CONFIG = "/share/guests/simpleos.cfg";
 
@@ -75,19 +78,57 @@ Deno.test("looking at a guest", async (t) => {
     assertEquals(rules, ["XK-002", "XK-004"]);
   });
 
+  await t.step("a kernel and a profile that are named are used", async () => {
+    await using fresh = await freshGuest(lab);
+    const { simpleos, domid } = fresh;
+    // The recorded kernel is not there any more
+    await lab.run(["mv", KERNEL, MOVED]);
+    const named = [...GUARD, "--kernel", MOVED, "--profile", "simpleos"];
+    const scan = await runXkmon(lab, "scan", ...named);
+    assertMatch(scan.stdout, /kernel file \/root\/moved\.elf is not enrolled/);
+    assertMatch(scan.stdout, /scan: clean\n$/);
+    assertEquals([scan.code, scan.stderr], [0, ""]);
+
+    await using monitor = await Monitor.start(lab, ...named);
+    const { regions } = await monitor.armed(domid);
+    assert(regions!.every(({ source }) => source === "kernel file"));
+    await monitor.notice(/kernel file \/root\/moved\.elf is not enrolled/);
+    assertEquals((await monitor.stop()).code, 0);
+    await simpleos.waitForTick();
+  });
+
   await t.step("scan says so if it could not tell", async () => {
     await using fresh = await freshGuest(lab);
-    const path = await Deno.makeTempFile({ prefix: "xkmon-test-" });
-    try {
-      await shiftedKernel(path);
-      await lab.put(path, "/root/shifted.elf", 0o644);
-    } finally {
-      await Deno.remove(path);
-    }
-    assertRefused(
-      await runXkmon(lab, "scan", ...GUARD, "--kernel", "/root/shifted.elf"),
-      /is unreadable: not-present/,
+    const shifted = await putShiftedKernel(lab, SHIFTED);
+    const { code, stdout, stderr } = await runXkmon(
+      lab,
+      ...["scan", "--json", ...GUARD, "--kernel", SHIFTED],
     );
+    const events = readEvents(stdout);
+    const unreadable = events.flatMap(({ unreadable }) => unreadable ?? []);
+    for (
+      const [rule, symbol] of [
+        ["XK-001", "_text"],
+        ["XK-002", "sys_call_table"],
+        ["XK-002", "console_file_operations"],
+      ] as const
+    ) {
+      const address = `0x${shifted.symbol(symbol).address.toString(16)}`;
+      const told = unreadable.filter((place) =>
+        place.rule.id === rule && place.address === address
+      );
+      assertEquals(told.length, 1, `${symbol} is not told once in ${stdout}`);
+      assertMatch(told[0]!.reason, /^not-present/);
+    }
+    assertEquals(events.filter(({ type }) => type === "finding"), []);
+    assertEquals(events.at(-1)!.text, "scan: could not tell");
+    assertEquals([code, stderr], [2, ""]);
+
+    const text = await runXkmon(lab, "scan", ...GUARD, "--kernel", SHIFTED);
+    assertMatch(text.stdout, / CANNOT TELL XK-001 /);
+    assertMatch(text.stdout, / CANNOT TELL XK-002 /);
+    assertMatch(text.stdout, /scan: could not tell\n$/);
+    assertEquals([text.code, text.stderr], [2, ""]);
     await fresh.simpleos.waitForTick();
   });
 

@@ -1,32 +1,48 @@
 import { assert, assertEquals } from "@std/assert";
+import { assertEvidence } from "./assert_evidence.ts";
 import type { ExpectedFinding } from "./expected_findings.ts";
 import type { PrintedFinding } from "./printed_event.ts";
+import { SimpleOSFile } from "./simpleos_file.ts";
 
-function matches(
-  { rule, ...expected }: ExpectedFinding,
-  found: PrintedFinding,
-): boolean {
-  return rule === found.rule.id &&
-    Object.entries(expected).every(([key, wanted]) => {
-      const value = found[key as keyof PrintedFinding];
-      return wanted instanceof RegExp
-        ? wanted.test(`${value}`)
-        : wanted === value;
-    });
+type Wanted = readonly (readonly [string, string | RegExp])[];
+
+/** What must be said, with all that the kernel's file has to tell. */
+function wantedOf(expected: ExpectedFinding, file: SimpleOSFile): Wanted {
+  return Object.entries(expected).map(([key, value]) => [
+    key,
+    typeof value === "function" ? value(file) : value,
+  ]);
 }
 
-/** Asserts that findings are those expected, each told once. */
-export function assertFindings(
+function matches(wanted: Wanted, { rule, ...found }: PrintedFinding): boolean {
+  const values: Readonly<Record<string, string | undefined>> = {
+    ...found,
+    rule: rule.id,
+  };
+  return wanted.every(([key, value]) =>
+    value instanceof RegExp
+      ? value.test(`${values[key]}`)
+      : value === values[key]
+  );
+}
+
+/**
+ * Asserts that findings are those expected, each told once, and that SimpleOS's
+ * file bears out the evidence of each.
+ */
+export async function assertFindings(
   found: readonly PrintedFinding[],
   expected: readonly ExpectedFinding[],
-): void {
+): Promise<void> {
+  const file = await SimpleOSFile.read();
   const text = JSON.stringify(found, null, 2);
-  for (const finding of expected) {
+  for (const wanted of expected.map((one) => wantedOf(one, file))) {
     assertEquals(
-      found.filter((other) => matches(finding, other)).length,
+      found.filter((other) => matches(wanted, other)).length,
       1,
-      `${Deno.inspect(finding)} is not once in ${text}`,
+      `${Deno.inspect(Object.fromEntries(wanted))} is not once in ${text}`,
     );
   }
   assert(found.length === expected.length, `More than expected: ${text}`);
+  for (const finding of found) assertEvidence(finding, file);
 }

@@ -1,30 +1,59 @@
 import type { ATTACKS } from "../simpleos/guest.ts";
+import {
+  addressOf,
+  bytesOf,
+  pageOf,
+  pointerTo,
+  type ToldByFile,
+} from "./expected_values.ts";
 import type { PrintedFinding } from "./printed_event.ts";
+import type { SimpleOSFile } from "./simpleos_file.ts";
 
-/** What must be said of an incident, as it is or as a pattern. */
+/**
+ * What must be said of an incident: as it is, as a pattern, or as the kernel's
+ * file tells it.
+ */
 export type ExpectedFinding =
   & { readonly rule: string }
   & {
-    readonly [key in Exclude<keyof PrintedFinding, "rule">]?: string | RegExp;
+    readonly [key in Exclude<keyof PrintedFinding, "rule">]?:
+      | string
+      | RegExp
+      | ToldByFile;
   };
+
+/** Bytes that a finding shows where a write was stopped. */
+const SHOWN = () => 8;
+
+/** Bytes that `code_attack` puts over the first ones of `shutdown`. */
+const emptySize = (file: SimpleOSFile) =>
+  Number(file.address("empty_end") - file.address("empty_start"));
 
 const data = { what: "sys_call_table" };
 const code = { what: "kernel text" };
+const slot = { symbol: "shutdown_p", address: addressOf("shutdown_p") };
+const shutdown = { symbol: "shutdown", address: addressOf("shutdown") };
 
 const dataCompared = {
   ...data,
   rule: "XK-002",
+  ...slot,
   seen: "compare",
-  symbol: "shutdown_p",
   summary: "pointer was redirected from shutdown to empty",
+  expected: pointerTo("shutdown"),
+  found: pointerTo("empty"),
 };
 const codeCompared = {
   ...code,
   rule: "XK-001",
+  ...shutdown,
   seen: "compare",
-  symbol: "shutdown",
+  expected: bytesOf("shutdown", emptySize),
+  found: bytesOf("empty_start", emptySize),
 };
 const drift = { rule: "XK-003", seen: "drift" };
+const dataDrift = { ...drift, ...data, address: pageOf("shutdown_p") };
+const codeDrift = { ...drift, ...code, address: pageOf("shutdown") };
 
 /** What xkmon must find of each attack, no more and no less. */
 export const expectedFindings: Readonly<
@@ -33,49 +62,56 @@ export const expectedFindings: Readonly<
   data_attack: [{
     ...data,
     rule: "XK-002",
+    ...slot,
     seen: "fault",
-    symbol: "shutdown_p",
     method: "direct write",
+    expected: pointerTo("shutdown"),
+    found: pointerTo("shutdown"),
     ipSymbol: /^data_attack\+/,
   }],
   code_attack: [{
     ...code,
     rule: "XK-001",
+    ...shutdown,
     seen: "fault",
-    symbol: "shutdown",
     method: "direct write",
+    expected: bytesOf("shutdown", SHOWN),
+    found: bytesOf("shutdown", SHOWN),
     ipSymbol: /^code_attack\+/,
   }],
   data_attack_remap: [
     { ...dataCompared, method: "remap" },
-    { ...drift, ...data, drift: "writable" },
+    { ...dataDrift, drift: "writable" },
   ],
   code_attack_remap: [
     { ...codeCompared, method: "remap" },
-    { ...drift, ...code, drift: "writable" },
+    { ...codeDrift, drift: "writable" },
   ],
   data_attack_hypercall: [{ ...dataCompared, method: "hypercall" }],
   code_attack_hypercall: [{ ...codeCompared, method: "hypercall" }],
   data_attack_alias: [
     { ...dataCompared, method: "alias" },
-    { ...drift, ...data, drift: "alias" },
+    { ...dataDrift, drift: "alias" },
   ],
   code_attack_alias: [
     { ...codeCompared, method: "alias" },
-    { ...drift, ...code, drift: "alias" },
+    { ...codeDrift, drift: "alias" },
   ],
   data_attack_swap: [
     { ...dataCompared, method: "swap" },
-    { ...drift, ...data, drift: "swapped" },
+    { ...dataDrift, drift: "swapped" },
   ],
   mute_attack: [
     { ...dataCompared, method: "remap" },
-    { ...drift, ...data, drift: "writable" },
+    { ...dataDrift, drift: "writable" },
     {
       rule: "XK-004",
       seen: "drift",
       what: "handler of trap 14",
       symbol: "page_fault_entry",
+      address: addressOf("page_fault_entry"),
+      expected: pointerTo("page_fault_entry"),
+      found: pointerTo("mute_fault_entry"),
       summary: "handler of trap 14 was replaced on vCPU 0: " +
         "page_fault_entry became mute_fault_entry",
     },

@@ -94,10 +94,13 @@ export class Monitor implements AsyncDisposable {
 
   /** What it has found so far in a domain, or in all. */
   async findings(domid?: number): Promise<PrintedFinding[]> {
-    return (await this.events()).flatMap(({ finding, domain }) =>
+    return (await this.findingEvents(domid)).map(({ finding }) => finding!);
+  }
+
+  /** The same, as the events that tell it. */
+  async findingEvents(domid?: number): Promise<PrintedEvent[]> {
+    return (await this.events()).filter(({ finding, domain }) =>
       finding !== undefined && (domid === undefined || domain.id === domid)
-        ? [finding]
-        : []
     );
   }
 

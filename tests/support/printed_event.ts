@@ -1,6 +1,10 @@
 /** A finding as `xkmon --json` prints it, as far as tests look at it. */
 export interface PrintedFinding {
-  readonly rule: { readonly id: string };
+  readonly rule: {
+    readonly id: string;
+    /** Of MITRE ATT&CK. */
+    readonly technique: { readonly id: string };
+  };
   readonly seen: string;
   readonly what: string;
   readonly address: string;
@@ -10,7 +14,16 @@ export interface PrintedFinding {
   readonly found?: string;
   readonly drift?: string;
   readonly method?: string;
+  readonly ip?: string;
   readonly ipSymbol?: string;
+}
+
+/** A place of which xkmon could not tell, as it prints it. */
+export interface PrintedUnreadable {
+  readonly rule: { readonly id: string };
+  readonly what: string;
+  readonly address?: string;
+  readonly reason: string;
 }
 
 /** A line of `xkmon --json`. */
@@ -27,5 +40,6 @@ export interface PrintedEvent {
   /** Of `armed`. */
   readonly regions?: readonly { readonly source: string }[];
   readonly finding?: PrintedFinding;
+  readonly unreadable?: PrintedUnreadable;
   readonly response?: string;
 }
