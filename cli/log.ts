@@ -1,9 +1,9 @@
 import {
   configure,
-  dispose,
   getAnsiColorFormatter,
   getTextFormatter,
   type LogRecord,
+  reset,
   type Sink,
 } from "@logtape/logtape";
 import { UsageError } from "./usage_error.ts";
@@ -51,7 +51,7 @@ export async function openLog(
   });
   return {
     async [Symbol.asyncDispose]() {
-      await dispose();
+      await reset();
       file?.close();
     },
   };

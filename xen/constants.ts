@@ -28,8 +28,10 @@ export const constants = {
   /** Lets the libraries' own messages stay out of xkmon's output */
   XTL_CRITICAL: 9,
 
-  /** Protection of a mapping (sys/mman.h) */
+  /** Protection and kind of a mapping (sys/mman.h) */
   PROT_READ: 1,
+  PROT_WRITE: 2,
+  MAP_SHARED: 1,
 
   /** Events of poll(2); the last three are reported unasked (poll.h) */
   POLLIN: 0x001,

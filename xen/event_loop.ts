@@ -56,8 +56,8 @@ export class EventLoop implements Disposable {
     const { poll, eventfd_read } = this.#libraries.libc.symbols;
     const drained = new Uint8Array(8);
     while (!this.#stopped) {
-      const sources = [...this.#sources];
-      const fds = [this.#wakeFd, ...sources.map(([fd]) => fd)];
+      const fds = [this.#wakeFd, ...this.#sources.keys()];
+      const callbacks = [undefined, ...this.#sources.values()];
       const buffer = new Uint8Array(fds.length * pollfd.size);
       const view = new DataView(buffer.buffer);
       for (const [index, fd] of fds.entries()) {
@@ -74,8 +74,8 @@ export class EventLoop implements Disposable {
         if (fd === this.#wakeFd) eventfd_read(fd, drained);
         else {
           // A descriptor of the same number may be another one by now
-          const readable = sources[index - 1]![1];
-          if (this.#sources.get(fd) === readable) readable();
+          const readable = callbacks[index];
+          if (this.#sources.get(fd) === readable) readable?.();
         }
       }
     }

@@ -316,6 +316,43 @@ export const xentoollog = {
   },
 } as const satisfies Deno.ForeignLibraryInterface;
 
+/** libc: a file as memory. */
+export const fileMemory = {
+  fopen: {
+    parameters: [
+      "buffer", // const char *pathname
+      "buffer", // const char *mode
+    ],
+    result: "pointer", // FILE *
+  },
+  fileno: {
+    parameters: ["pointer"], // FILE *stream
+    result: "i32",
+  },
+  fclose: {
+    parameters: ["pointer"], // FILE *stream
+    result: "i32",
+  },
+  mmap: {
+    parameters: [
+      "pointer", // void *addr
+      "usize", // size_t length
+      "i32", // int prot
+      "i32", // int flags
+      "i32", // int fd
+      "i64", // off_t offset
+    ],
+    result: "pointer", // void *
+  },
+  munmap: {
+    parameters: [
+      "pointer", // void *addr
+      "usize", // size_t length
+    ],
+    result: "i32",
+  },
+} as const satisfies Deno.ForeignLibraryInterface;
+
 /** libc: what the libraries above leave to their callers. */
 export const libc = {
   __errno_location: {

@@ -1,3 +1,4 @@
+import { HoldNote, isHeld } from "./hold_note.ts";
 import { PAGE_SIZE } from "./layouts.ts";
 
 /** Where monitors keep what they did to guests, until it is undone. */
@@ -5,8 +6,6 @@ export const JOURNAL_FOLDER = "/run/xkmon";
 
 /** Grows when the file's shape changes. */
 const VERSION = 1;
-
-const encoder = new TextEncoder();
 
 /** A page-table entry that a monitor made read-only. */
 export interface ProtectedEntry {
@@ -31,8 +30,8 @@ export interface JournalState {
 
 /** What an earlier monitor left behind. */
 export interface LeftState extends JournalState {
-  /** Held when it died, and whether the guest had been paused before */
-  readonly hold?: "held" | "held, paused before";
+  /** It died while it held the guest, or just before or after */
+  readonly hold?: true;
 }
 
 /** Another monitor guards the domain. */
@@ -46,12 +45,11 @@ export class AlreadyGuardedError extends Error {
  * keeps a second monitor away; the kernel drops it when its owner dies in any
  * way.
  *
- * Holds have a file of their own: one is noted with a single write, since the
- * guest runs until that is done.
+ * Holds have a file of their own: see `HoldNote`.
  */
 export class Journal implements Disposable {
   #path: string;
-  #holdFile: Deno.FsFile;
+  #holdNote: HoldNote | undefined;
   #holdPath: string;
   #lockFile: Deno.FsFile;
   #lockPath: string;
@@ -69,13 +67,8 @@ export class Journal implements Disposable {
     this.#path = `${folder}/${domain}.json`;
     this.#lockPath = `${folder}/${domain}.lock`;
     this.#lockFile = takeLock(this.#lockPath);
-    this.#lockFile.writeSync(encoder.encode(`${Deno.pid}\n`));
+    this.#lockFile.writeSync(new TextEncoder().encode(`${Deno.pid}\n`));
     this.#holdPath = `${folder}/${domain}.hold`;
-    this.#holdFile = Deno.openSync(this.#holdPath, {
-      create: true,
-      append: true,
-      mode: 0o600,
-    });
   }
 
   /**
@@ -86,13 +79,9 @@ export class Journal implements Disposable {
    */
   left(uuid: string): LeftState | undefined {
     const state = this.#leftState(uuid);
-    // A write that was cut short was not followed by a pause
-    const holds = Deno.readTextFileSync(this.#holdPath).split("\n");
-    const hold = (["held", "held, paused before"] as const)
-      .find((name) => holds.includes(`${uuid} ${name}`));
-    return hold === undefined
-      ? state
-      : { ...(state ?? { uuid, entries: [] }), hold };
+    return isHeld(this.#holdPath, uuid)
+      ? { ...(state ?? { uuid, entries: [] }), hold: true }
+      : state;
   }
 
   #leftState(uuid: string): JournalState | undefined {
@@ -127,19 +116,20 @@ export class Journal implements Disposable {
   }
 
   /**
-   * Notes that the guest is about to be held, until `endHold`.
+   * Notes that the guest is about to be held, until `endHold`. After the first
+   * time it takes no time.
    *
    * @param uuid Of the domain
-   * @param pausedBefore Whether it is paused already
    */
-  hold(uuid: string, pausedBefore: boolean): void {
-    const name = pausedBefore ? "held, paused before" : "held";
-    this.#holdFile.writeSync(encoder.encode(`${uuid} ${name}\n`));
+  hold(uuid: string): void {
+    this.#holdNote ??= new HoldNote(this.#holdPath, uuid);
+    this.#holdNote.held = true;
   }
 
   /** The hold is undone, or noted otherwise. */
   endHold(): void {
-    this.#holdFile.truncateSync();
+    if (this.#holdNote === undefined) removeIfThere(this.#holdPath);
+    else this.#holdNote.held = false;
   }
 
   /** The last state written. */
@@ -156,8 +146,8 @@ export class Journal implements Disposable {
 
   /** Gives the lock back. What was written and not cleared stays. */
   [Symbol.dispose](): void {
-    if (this.#holdFile.statSync().size === 0) removeIfThere(this.#holdPath);
-    this.#holdFile.close();
+    if (this.#holdNote?.held === false) removeIfThere(this.#holdPath);
+    this.#holdNote?.[Symbol.dispose]();
     removeIfThere(this.#lockPath);
     this.#lockFile.close();
   }

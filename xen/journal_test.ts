@@ -24,10 +24,10 @@ async function withFolder(use: (folder: string) => void | Promise<void>) {
 }
 
 /** Another process that holds the journal; `end` tells how it dies. */
-async function holder(folder: string) {
+async function holder(folder: string, ...held: string[]) {
   const script = new URL("testing/hold_journal.ts", import.meta.url).pathname;
   const process = new Deno.Command(Deno.execPath(), {
-    args: ["run", "--quiet", "-A", script, `${DOMAIN}`, folder],
+    args: ["run", "--quiet", "-A", script, `${DOMAIN}`, folder, ...held],
     stdin: "piped",
     stdout: "piped",
   }).spawn();
@@ -98,10 +98,12 @@ Deno.test("each kind of pause comes back as it was, and none as none", () =>
 
 Deno.test("a hold is found by the next monitor, with or without a state, until it ends", () =>
   withFolder((folder) => {
-    const held = { uuid: UUID, entries: [], hold: "held" } as const;
+    const held = { uuid: UUID, entries: [], hold: true } as const;
     {
       using journal = new Journal(DOMAIN, folder);
-      journal.hold(UUID, false);
+      journal.hold(UUID);
+      journal.endHold();
+      journal.hold(UUID);
     }
     {
       using next = new Journal(DOMAIN, folder);
@@ -110,18 +112,26 @@ Deno.test("a hold is found by the next monitor, with or without a state, until i
     using last = new Journal(DOMAIN, folder);
     assertEquals(last.left(UUID), held);
     last.write(state);
-    assertEquals(last.left(UUID), { ...state, hold: "held" });
+    assertEquals(last.left(UUID), { ...state, hold: true });
     last.endHold();
     assertEquals(last.left(UUID), state);
-    last.hold(UUID, true);
-    assertEquals(last.left(UUID), { ...state, hold: "held, paused before" });
+    last.hold(UUID);
+    assertEquals(last.left(UUID), { ...state, hold: true });
     last.clear();
     assertEquals(last.left(UUID), undefined);
   }));
 
+Deno.test("a hold is noted even if its process is killed the very moment", () =>
+  withFolder(async (folder) => {
+    const other = await holder(folder, UUID);
+    await other.end("SIGKILL");
+    using journal = new Journal(DOMAIN, folder);
+    assertEquals(journal.left(UUID)?.hold, true);
+  }));
+
 Deno.test("a note of a hold that was cut short is no hold", () =>
   withFolder((folder) => {
-    for (const text of ["", UUID, `${UUID} he`, "\0\0\0", "held\n"]) {
+    for (const text of ["", UUID, `${UUID} 1`, `${UUID} 0\n`, "\0", "1\n"]) {
       Deno.writeTextFileSync(`${folder}/${DOMAIN}.hold`, text);
       using journal = new Journal(DOMAIN, folder);
       assertEquals(journal.left(UUID), undefined);
@@ -133,7 +143,7 @@ Deno.test("a reused domain id means another domain", () =>
     using journal = new Journal(DOMAIN, folder);
     const other = "ffffffff-4455-6677-8899-aabbccddeeff";
     journal.write({ ...state, uuid: other });
-    journal.hold(other, false);
+    journal.hold(other);
     assertEquals(journal.left(UUID), undefined);
   }));
 
@@ -239,6 +249,7 @@ Deno.test("only the owner may read what is kept", () =>
     const inner = `${folder}/run/xkmon`;
     using journal = new Journal(DOMAIN, inner);
     journal.write(state);
+    journal.hold(UUID);
     const files = ["json", "lock", "hold"].map((end) => `${inner}/5.${end}`);
     const modes = [inner, ...files]
       .map((path) => Deno.statSync(path).mode! & 0o777);

@@ -509,14 +509,14 @@ export class PvGuest implements Disposable {
 
   /**
    * Pauses the guest for a closer look. It is done once, however often it is
-   * asked for. Should the monitor be killed, its successor lets the guest run.
+   * asked for. Should the monitor be killed, its successor undoes one pause. It
+   * is not asked whether somebody else has paused the guest: the answer would
+   * be the attacker's time, and matters only for a kill between note and pause.
    */
   hold(): void {
     if (this.held) return;
     try {
-      // An operator let it run after an attack
-      if (this.#journal?.state?.attack === true) this.#note();
-      this.#journal?.hold(this.domain.uuid, this.#paused());
+      this.#journal?.hold(this.domain.uuid);
     } catch (error) {
       // A full disk must not keep an attacker going: the note is for a kill
       if (!isFull(error)) throw error;
@@ -530,8 +530,12 @@ export class PvGuest implements Disposable {
    * operator's `xl unpause` ends that pause.
    */
   get held(): boolean {
-    if (this.#hold !== undefined && !this.#paused()) this.#hold = undefined;
-    return this.#hold !== undefined;
+    if (this.#hold === undefined) return false;
+    if (this.#paused()) return true;
+    const attack = this.#hold === "attack";
+    this.#hold = undefined;
+    if (attack) this.#note();
+    return false;
   }
 
   /** Undoes `hold`. A pause because of an attack stays. */
@@ -594,11 +598,11 @@ export class PvGuest implements Disposable {
     const done: string[] = [];
     const { control } = this.#host;
     // An attack is noted before the hold is taken from the journal
-    const pause = left.pause ?? (left.attack === true ? undefined : left.hold);
-    if (pause !== undefined && this.#paused()) {
+    const held = left.hold === true && left.attack !== true;
+    if ((left.pause !== undefined || held) && this.#paused()) {
       control.unpause(this.domain.id);
       // It may have been killed just before its own pause
-      const others = pause.endsWith("paused before");
+      const others = left.pause === "working, paused before";
       if (others && !this.#paused()) control.pause(this.domain.id);
       else done.push("ended its pause");
     }

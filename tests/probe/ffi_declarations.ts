@@ -51,6 +51,7 @@ const PRELUDE = `\
 #include <string.h>
 #include <errno.h>
 #include <sys/eventfd.h>
+#include <sys/mman.h>
 #include <unistd.h>
 #include <xencall.h>
 #include <xenctrl.h>
@@ -69,6 +70,7 @@ const PRELUDE = `\
 #define is_bool(x) __builtin_types_compatible_p(__typeof__(x), bool)
 #define is_i32(x) is_integer(x, 4, 1)
 #define is_u32(x) is_integer(x, 4, 0)
+#define is_i64(x) is_integer(x, 8, 1)
 #define is_u64(x) is_integer(x, 8, 0)
 #define is_usize(x) __builtin_types_compatible_p(__typeof__(x), size_t)
 #define CHECK(function, parameter, ffi) \\
