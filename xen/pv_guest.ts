@@ -431,8 +431,8 @@ export class PvGuest implements Disposable {
     }
     const { control } = this.#host;
     const before = this.#paused();
-    // An operator let it run after an attack
-    if (!before) this.#hold = undefined;
+    // An operator may have let it run
+    if (!before) this.#forgetHold();
     this.#note(before ? "working, paused before" : "working");
     control.pause(this.domain.id);
     try {
@@ -533,17 +533,22 @@ export class PvGuest implements Disposable {
     if (this.#hold === undefined) return false;
     if (this.#paused()) return true;
     const attack = this.#hold === "attack";
-    this.#hold = undefined;
+    this.#forgetHold();
     if (attack) this.#note();
     return false;
+  }
+
+  /** The guest is not held any more, whoever let it run. */
+  #forgetHold(): void {
+    this.#hold = undefined;
+    this.#journal?.endHold();
   }
 
   /** Undoes `hold`. A pause because of an attack stays. */
   endHold(): void {
     if (this.#hold !== "look") return;
     if (this.held) this.#host.control.unpause(this.domain.id);
-    this.#hold = undefined;
-    this.#journal?.endHold();
+    this.#forgetHold();
   }
 
   /** Entries that `unprotect` could not make writable: Xen refused. */

@@ -349,6 +349,23 @@ Deno.test("a guest that an operator let run is not let run twice", () => {
   assertEquals(guest.held, false);
 });
 
+Deno.test("a hold that an operator ended leaves no note", () => {
+  for (const notice of ["held", "protect"] as const) {
+    using setting = new Setting();
+    const guest = setting.guest();
+    guest.hold();
+    setting.xen.pauses = 0;
+    if (notice === "held") assertEquals(guest.held, false);
+    else {
+      guest.protect([REGION]);
+      guest.unprotect();
+    }
+    guest.endHold();
+    setting.end();
+    assertEquals([...Deno.readDirSync(setting.folder)], []);
+  }
+});
+
 Deno.test("a guest that was let run after an attack can be held again", () => {
   using setting = new Setting();
   const guest = setting.guest();
