@@ -172,6 +172,27 @@ export class ElfFile {
     return undefined;
   }
 
+  /**
+   * Position behind all that the headers name: what follows there, if anything,
+   * is not of the ELF file.
+   */
+  get end(): number {
+    const header = (table: number, size: number, count: number) =>
+      this.#number(table) +
+      this.#view.getUint16(size, true) * this.#view.getUint16(count, true);
+    return Math.max(
+      header(32, 54, 56),
+      header(40, 58, 60),
+      ...this.segments.filter(({ type }) =>
+        type === PT_LOAD || type === PT_NOTE
+      )
+        .map(({ offset, fileSize }) => offset + fileSize),
+      ...this.sections.filter(({ type }) =>
+        type !== SHT_NULL && type !== SHT_NOBITS
+      ).map(({ offset, size }) => offset + size),
+    );
+  }
+
   #malformed(reason: string): SyntaxError {
     return new SyntaxError(`${this.#name} is no ELF file: ${reason}`);
   }
@@ -179,11 +200,7 @@ export class ElfFile {
   #checkIdentity(): void {
     const magic = [0x7f, 0x45, 0x4c, 0x46];
     if (!magic.every((byte, i) => this.#bytes[i] === byte)) {
-      throw this.#malformed(
-        isBzImage(this.#bytes)
-          ? "it is a compressed Linux image (bzImage), and only ELF kernels are understood so far"
-          : "it does not begin with the ELF magic",
-      );
+      throw this.#malformed("it does not begin with the ELF magic");
     }
     if (this.#bytes.length < HEADER_SIZE) {
       throw this.#malformed("it ends within its header");
@@ -438,9 +455,4 @@ function nameEnd(
     if (byte < 0x21 || byte > 0x7e) return undefined;
   }
   return undefined;
-}
-
-/** Whether it is what Linux's boot protocol describes ("HdrS" at 0x202). */
-function isBzImage(bytes: Uint8Array): boolean {
-  return [0x48, 0x64, 0x72, 0x53].every((byte, i) => bytes[0x202 + i] === byte);
 }

@@ -1,5 +1,6 @@
 import { ElfFile } from "./elf_file.ts";
 import { fileDigests } from "./file_digests.ts";
+import { kernelImagePayload } from "./kernel_image_payload.ts";
 import { readBoundedFile } from "./read_bounded_file.ts";
 import { XenNote } from "./xen_note.ts";
 
@@ -16,6 +17,12 @@ const TEXT_NOTES: ReadonlySet<number> = new Set([
 
 /** The file that a guest's kernel was started from. */
 export class KernelFile {
+  /**
+   * What the file unpacks to, or the file itself if it is not compressed: an
+   * ELF file, and after it perhaps the list of its relocations
+   */
+  readonly payload: Uint8Array;
+  /** The kernel proper, read from the payload */
   readonly elf: ElfFile;
   /** MD5 of the file, lower-case hexadecimal; not to be trusted */
   readonly md5: string;
@@ -24,11 +31,17 @@ export class KernelFile {
 
   /**
    * @param path Absolute path, for messages and for the store of digests
-   * @param bytes The whole file
-   * @throws {SyntaxError} If it is no ELF file for x86-64
+   * @param bytes The whole file, an ELF file or a bzImage; it must not change
+   *   afterwards
+   * @throws {SyntaxError} If it is no kernel for x86-64, is damaged, is packed
+   *   in a way that is not understood or unpacks to more than 512 MiB
    */
   constructor(readonly path: string, bytes: Uint8Array) {
-    this.elf = new ElfFile(bytes, path);
+    this.payload = kernelImagePayload(bytes, path);
+    this.elf = new ElfFile(
+      this.payload,
+      this.payload === bytes ? path : `The kernel in ${path}`,
+    );
     const { md5, sha256 } = fileDigests(bytes);
     this.md5 = md5;
     this.sha256 = sha256;
@@ -57,14 +70,15 @@ export class KernelFile {
 }
 
 /**
- * Reads a kernel file.
+ * Reads a kernel file, and unpacks it if it is compressed.
  *
  * @param path The file; symbolic links are followed
  * @throws {Deno.errors.NotFound} If there is no such file
  * @throws {Deno.errors.IsADirectory} If it is a directory
  * @throws {TypeError} If it is another thing that is no regular file
  * @throws {RangeError} If it has more than 512 MiB
- * @throws {SyntaxError} If it is no ELF file for x86-64
+ * @throws {SyntaxError} If it is no kernel file that is understood, see
+ *   {@linkcode KernelFile}
  */
 export async function readKernelFile(path: string): Promise<KernelFile> {
   const bytes = await readBoundedFile(path);

@@ -1,6 +1,9 @@
-import { assertEquals, assertRejects } from "@std/assert";
+import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
+import { fileDigests } from "./file_digests.ts";
 import { KernelFile, readKernelFile } from "./kernel_file.ts";
+import { bzImage } from "./testing/bz_image.ts";
 import { elfImage } from "./testing/elf_image.ts";
+import { packedKernel } from "./testing/packed_kernel.ts";
 import { run } from "./testing/run.ts";
 import { XenNote } from "./xen_note.ts";
 
@@ -25,6 +28,40 @@ Deno.test("Xen's notes are text where they hold text, else bytes", () => {
 Deno.test("a note that would control a terminal is no text", () => {
   const kernel = new KernelFile("/boot/kernel", bytes);
   assertEquals(typeof kernel.xenNote(XenNote.GUEST_VERSION), "object");
+});
+
+Deno.test("the payload of an ELF file is the file", () => {
+  assert(new KernelFile("/boot/kernel", bytes).payload === bytes);
+});
+
+Deno.test("a compressed kernel has the digests of the file and the notes of the kernel", async () => {
+  const relocations = [0, 0x10, 0x20, 0x30];
+  const unpacked = new Uint8Array([...bytes, ...relocations]);
+  const image = bzImage({ payload: await packedKernel(unpacked, "xz") });
+  const kernel = new KernelFile("/boot/vmlinuz", image.bytes);
+  assertEquals(kernel.xenNote(XenNote.GUEST_OS), "SimpleOS");
+  assertEquals(kernel.payload, unpacked);
+  const { md5, sha256 } = fileDigests(image.bytes);
+  assertEquals([kernel.md5, kernel.sha256], [md5, sha256]);
+});
+
+Deno.test("a compressed file that holds no kernel is told by its path", async () => {
+  const other = elfImage({ machine: 183 }).bytes;
+  for (
+    const [content, reason] of [
+      [other, "is an ELF file for AArch64"],
+      [other.slice(0, 32), "ends within its header"],
+      [new Uint8Array(64), "does not begin with the ELF magic"],
+    ] as const
+  ) {
+    const { bytes } = bzImage({ payload: await packedKernel(content, "lz4") });
+    const error = assertThrows(
+      () => new KernelFile("/boot/vmlinuz", bytes),
+      SyntaxError,
+      "The kernel in /boot/vmlinuz is ",
+    );
+    assert(error.message.includes(reason), error.message);
+  }
 });
 
 Deno.test("a kernel file has its real path and the digests that coreutils find", async () => {
@@ -66,7 +103,7 @@ Deno.test("a path that leads to no kernel file is told clearly", async () => {
     await assertRejects(
       () => readKernelFile(path),
       SyntaxError,
-      `${path} is no ELF file`,
+      `${path} is no kernel file`,
     );
     await Deno.truncate(path, 512 * 1024 * 1024 + 1);
     await assertRejects(() => readKernelFile(path), RangeError, path);
