@@ -1,3 +1,5 @@
+import type { CpuState } from "./cpu_state.ts";
+
 /**
  * Why guest memory could not be read.
  *
@@ -40,4 +42,50 @@ export interface GuestMemory {
    * @throws {RangeError} If the length is not between 0 and 16 MiB
    */
   read(address: bigint, length: number): Uint8Array;
+}
+
+/** Consecutive pages with the same permissions. */
+export interface MappedRange {
+  /** Guest virtual address, page aligned */
+  readonly start: bigint;
+  /** Bytes, a multiple of the page size */
+  readonly size: bigint;
+  readonly writable: boolean;
+  readonly executable: boolean;
+}
+
+/** What is mapped, and whether that is all. */
+export interface MappedRanges {
+  /** Ascending; neighbours differ in their permissions */
+  readonly ranges: readonly MappedRange[];
+  /** `false` if a table could not be read, or there were too many */
+  readonly complete: boolean;
+}
+
+/** A guest's memory with what tells where its kernel is. */
+export interface KernelMemory extends GuestMemory {
+  /** State of each virtual CPU; there is at least one */
+  readonly cpus: readonly CpuState[];
+  /**
+   * What the kernel's page tables map in a range of addresses.
+   *
+   * @param start Guest virtual address, page aligned
+   * @param end The first address after the range, in the same half of the
+   *   address space
+   * @param onlyExecutable Leave out what is not executable
+   */
+  mapped(start: bigint, end: bigint, onlyExecutable?: boolean): MappedRanges;
+  /**
+   * Takes these page tables for all that is read from now on, whatever the
+   * virtual CPUs use.
+   *
+   * @param root Frame of the root page table
+   */
+  useRoot(root: bigint): void;
+  /**
+   * Frame that an address leads to.
+   *
+   * @throws {UnreadableMemoryError} If it leads nowhere
+   */
+  frame(address: bigint): bigint;
 }

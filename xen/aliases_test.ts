@@ -14,7 +14,7 @@ const LAST = 0xffff_ffff_ffff_f000n;
 const { present, writable, large } = entryBits;
 
 function scan(machine: Machine, root: bigint, ...frames: bigint[]) {
-  const tables = new TableCache(new ForeignFrames(machine.libraries), 7);
+  const tables = new TableCache(new ForeignFrames(machine.libraries).of(7));
   try {
     return findAliases(tables, root, new Set(frames));
   } finally {

@@ -3,7 +3,7 @@ import { XenControl } from "./control.ts";
 import { listDomains } from "./domains.ts";
 import { LibraryError, XenError } from "./errors.ts";
 import { libc } from "./ffi.ts";
-import { domainInfo, vcpuContext, vcpuInfo } from "./layouts.ts";
+import { domainInfo, hvmCpu, vcpuContext, vcpuInfo } from "./layouts.ts";
 import { type Libraries, openFirst, sonames } from "./libraries.ts";
 import { fakeStore } from "./testing/fake_store.ts";
 import { type XenctrlBehaviour, xenctrlStub } from "./testing/xenctrl_stub.ts";
@@ -233,6 +233,12 @@ Deno.test("structures of a virtual CPU are taken in full", () => {
   const info = new Uint8Array(control.vcpuInfo(3, 2).buffer);
   assertEquals(context, new Uint8Array(vcpuContext.size).fill(0x21));
   assertEquals(info, new Uint8Array(vcpuInfo.size).fill(0x32));
+});
+
+Deno.test("the processor of a guest with hardware virtualization is asked for by its code", () => {
+  using control = new XenControl(libraries, [paths.current]);
+  const view = control.hvmCpu(3, 1);
+  assertEquals(view.getUint8(hvmCpu.msr_cstar), 0x60 + hvmCpu.code + 1);
 });
 
 Deno.test("an address is translated, and one that nothing is mapped to is not", () => {

@@ -70,6 +70,17 @@ export const xenctrl = {
     ],
     result: "i32",
   },
+  xc_domain_hvm_getcontext_partial: {
+    parameters: [
+      "pointer", // xc_interface *xch
+      "u32", // uint32_t domid
+      "u16", // uint16_t typecode
+      "u16", // uint16_t instance
+      "buffer", // void *ctxt_buf
+      "u32", // uint32_t size
+    ],
+    result: "i32",
+  },
   xc_vcpu_getinfo: {
     parameters: [
       "pointer", // xc_interface *xch

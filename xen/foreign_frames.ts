@@ -1,83 +1,10 @@
-import { UnreadableMemoryError } from "../guestos/memory.ts";
 import { constants } from "./constants.ts";
-import { XenError } from "./errors.ts";
 import { errno } from "./control.ts";
-import { PAGE_SIZE } from "./layouts.ts";
+import { XenError } from "./errors.ts";
+import { FrameMapping, type FrameSource } from "./frame_mapping.ts";
 import type { Libraries } from "./libraries.ts";
 
 const { PROT_READ } = constants;
-
-/** Guest frames mapped one behind the other, read-only, until unmapped. */
-export class ForeignMapping {
-  #libraries: Libraries;
-  #handle: Deno.PointerValue;
-  #pointer: Deno.PointerObject | undefined;
-  #bytes: ArrayBuffer | undefined;
-  /** Bytes, as the C function takes them */
-  readonly #size: bigint;
-  readonly pages: number;
-
-  /** Use `ForeignFrames.map`. */
-  constructor(
-    libraries: Libraries,
-    handle: Deno.PointerValue,
-    pointer: Deno.PointerObject,
-    pages: number,
-  ) {
-    this.#libraries = libraries;
-    this.#handle = handle;
-    this.#pointer = pointer;
-    this.pages = pages;
-    this.#size = BigInt(pages * PAGE_SIZE);
-    this.#bytes = Deno.UnsafePointerView.getArrayBuffer(
-      pointer,
-      pages * PAGE_SIZE,
-    );
-  }
-
-  /**
-   * The memory itself, not a copy: the guest changes it at any time, and it
-   * must not be used after `unmap`.
-   */
-  get bytes(): ArrayBuffer {
-    if (this.#bytes === undefined) throw new TypeError("Mapping is gone");
-    return this.#bytes;
-  }
-
-  /**
-   * Compares with a trusted copy at the speed of libc.
-   *
-   * @param offset Bytes from the start of the mapping
-   * @param trusted What should be there
-   */
-  equals(offset: number, trusted: Uint8Array<ArrayBuffer>): boolean {
-    if (this.#pointer === undefined) throw new TypeError("Mapping is gone");
-    const { length } = trusted;
-    if (offset < 0 || offset + length > this.pages * PAGE_SIZE) {
-      throw new RangeError("The comparison leaves the mapping");
-    }
-    const from = offset === 0
-      ? this.#pointer
-      : Deno.UnsafePointer.offset(this.#pointer, offset);
-    return this.#libraries.libc.symbols.memcmp(
-      from,
-      trusted,
-      length === this.pages * PAGE_SIZE ? this.#size : BigInt(length),
-    ) === 0;
-  }
-
-  /** Gives the frames back. A mapping that is held keeps a dead domain alive. */
-  unmap(): void {
-    if (this.#pointer === undefined) return;
-    this.#libraries.foreignmemory.symbols.xenforeignmemory_unmap(
-      this.#handle,
-      this.#pointer,
-      BigInt(this.pages),
-    );
-    this.#pointer = undefined;
-    this.#bytes = undefined;
-  }
-}
 
 /** Maps frames of guests (libxenforeignmemory). */
 export class ForeignFrames implements Disposable {
@@ -103,7 +30,7 @@ export class ForeignFrames implements Disposable {
    * @param frames Machine frames of a PV guest, guest frames of another
    * @returns The mapping, or the positions of the frames that Xen refused
    */
-  map(domain: number, frames: readonly bigint[]): ForeignMapping | number[] {
+  map(domain: number, frames: readonly bigint[]): FrameMapping | number[] {
     const errors = new Int32Array(frames.length);
     const pointer = this.#libraries.foreignmemory.symbols.xenforeignmemory_map(
       this.#handle,
@@ -119,11 +46,16 @@ export class ForeignFrames implements Disposable {
     if (pointer === null) {
       return refused.length > 0 ? refused : frames.map((_, index) => index);
     }
-    const mapping = new ForeignMapping(
-      this.#libraries,
-      this.#handle,
+    const mapping = new FrameMapping(
+      this.#libraries.libc,
       pointer,
       frames.length,
+      () =>
+        this.#libraries.foreignmemory.symbols.xenforeignmemory_unmap(
+          this.#handle,
+          pointer,
+          BigInt(frames.length),
+        ),
     );
     // Touching a page that Xen refused is a SIGBUS
     if (refused.length > 0) {
@@ -133,26 +65,12 @@ export class ForeignFrames implements Disposable {
     return mapping;
   }
 
+  /** The frames of one domain. */
+  of(domain: number): FrameSource {
+    return { map: (frames) => this.map(domain, frames) };
+  }
+
   [Symbol.dispose](): void {
     this.#libraries.foreignmemory.symbols.xenforeignmemory_close(this.#handle);
   }
-}
-
-/**
- * Maps frames that lie at consecutive guest addresses.
- *
- * @throws {UnreadableMemoryError} With the address of the first frame refused
- */
-export function mapRange(
-  frames: ForeignFrames,
-  domain: number,
-  start: bigint,
-  list: readonly bigint[],
-): ForeignMapping {
-  const mapping = frames.map(domain, list);
-  if (mapping instanceof ForeignMapping) return mapping;
-  throw new UnreadableMemoryError(
-    start + BigInt(mapping[0]! * PAGE_SIZE),
-    "no-frame",
-  );
 }

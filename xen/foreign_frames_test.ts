@@ -1,7 +1,8 @@
 import { assert, assertEquals, assertThrows } from "@std/assert";
 import { UnreadableMemoryError } from "../guestos/memory.ts";
 import { XenError } from "./errors.ts";
-import { ForeignFrames, ForeignMapping, mapRange } from "./foreign_frames.ts";
+import { ForeignFrames } from "./foreign_frames.ts";
+import { FrameMapping, mapRange } from "./frame_mapping.ts";
 import { Machine } from "./testing/machine.ts";
 
 const DOMAIN = 7;
@@ -14,7 +15,7 @@ function setUp(machine: Machine) {
   machine.bytes(one).fill(1);
   machine.bytes(two).fill(2);
   const mapping = frames.map(DOMAIN, [two, one]);
-  assert(mapping instanceof ForeignMapping);
+  assert(mapping instanceof FrameMapping);
   return { frames, one, two, mapping };
 }
 
@@ -81,7 +82,7 @@ Deno.test("a range that is refused is told by its first bad address", () => {
   mapping.unmap();
   machine.refused.add(one);
   const error = assertThrows(
-    () => mapRange(frames, DOMAIN, 0xffff_8880_0000_0000n, [two, one, one]),
+    () => mapRange(frames.of(DOMAIN), 0xffff_8880_0000_0000n, [two, one, one]),
     UnreadableMemoryError,
   );
   assertEquals([error.address, error.reason], [

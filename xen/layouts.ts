@@ -102,3 +102,23 @@ export const pollfd = {
   events: 4, // i16
   revents: 6, // i16
 } as const;
+
+/**
+ * `struct hvm_hw_cpu` (public/arch-x86/hvm/save.h), 4.14 to 4.22: newer ones
+ * are longer.
+ */
+export const hvmCpu = {
+  code: 2, // HVM_SAVE_CODE(CPU)
+  rip: 640, // u64
+  cr0: 656, // u64
+  cr3: 672, // u64
+  cr4: 680, // u64
+  idtr_limit: 800, // u32
+  gdtr_limit: 804, // u32
+  idtr_base: 872, // u64
+  gdtr_base: 880, // u64
+  sysenter_eip: 936, // u64
+  msr_lstar: 960, // u64
+  msr_star: 968, // u64
+  msr_cstar: 976, // u64
+} as const;

@@ -16,7 +16,7 @@ function setUp(machine: Machine) {
     { length: PAGES },
     (_, page) => machine.map(root, START + BigInt(page) * 4096n),
   );
-  const tables = new TableCache(new ForeignFrames(machine.libraries), 7);
+  const tables = new TableCache(new ForeignFrames(machine.libraries).of(7));
   const map = new RegionMap(tables, 4, START, PAGES);
   const stack = new DisposableStack();
   stack.defer(() => tables.clear());

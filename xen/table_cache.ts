@@ -1,4 +1,4 @@
-import { type ForeignFrames, ForeignMapping } from "./foreign_frames.ts";
+import { FrameMapping, type FrameSource } from "./frame_mapping.ts";
 import { PAGE_SIZE } from "./layouts.ts";
 
 const BATCH = 256;
@@ -22,15 +22,13 @@ export interface TablesCopy {
  * then, as the processor would see it; nothing is kept but the mapping.
  */
 export class TableCache {
-  #frames: ForeignFrames;
-  #domain: number;
+  #frames: FrameSource;
   #tables = new Map<bigint, TableWords>();
-  #mappings: ForeignMapping[] = [];
+  #mappings: FrameMapping[] = [];
   #generation = 0;
 
-  constructor(frames: ForeignFrames, domain: number) {
+  constructor(frames: FrameSource) {
     this.#frames = frames;
-    this.#domain = domain;
   }
 
   /** Grows when tables were unmapped: words from before must not be used. */
@@ -66,8 +64,8 @@ export class TableCache {
   }
 
   #loadBatch(batch: readonly bigint[]): void {
-    const result = this.#frames.map(this.#domain, batch);
-    if (result instanceof ForeignMapping) {
+    const result = this.#frames.map(batch);
+    if (result instanceof FrameMapping) {
       this.#mappings.push(result);
       batch.forEach((frame, index) =>
         this.#tables.set(

@@ -6,7 +6,7 @@ import { Machine } from "./testing/machine.ts";
 const DOMAIN = 7;
 
 function setUp(machine: Machine): TableCache {
-  return new TableCache(new ForeignFrames(machine.libraries), DOMAIN);
+  return new TableCache(new ForeignFrames(machine.libraries).of(DOMAIN));
 }
 
 Deno.test("an entry is read as the guest's memory is now", () => {

@@ -1,29 +1,5 @@
+import type { PvCpuState, TrapHandler } from "../guestos/cpu_state.ts";
 import { trapInfo, vcpuContext } from "./layouts.ts";
-
-/** One entry of a PV guest's trap table. */
-export interface TrapHandler {
-  readonly vector: number;
-  /** Guest virtual address of the handler */
-  readonly address: bigint;
-  readonly cs: number;
-  readonly flags: number;
-}
-
-/** What a PV guest told Xen of one virtual CPU. */
-export interface CpuState {
-  readonly vcpu: number;
-  /** Frame of the kernel's root page table */
-  readonly root: bigint;
-  readonly ip: bigint;
-  /** Handlers that are set, by vector */
-  readonly traps: readonly TrapHandler[];
-  /** Entry points of event, failsafe and system call, as addresses */
-  readonly callbacks: {
-    readonly event: bigint;
-    readonly failsafe: bigint;
-    readonly syscall: bigint;
-  };
-}
 
 /**
  * Reads a raw `vcpu_guest_context_t` of x86-64 (public/arch-x86/xen.h).
@@ -36,8 +12,9 @@ export function decodeVcpuContext(
   vcpu: number,
   view: DataView,
   traps: readonly TrapHandler[] = decodeTraps(view),
-): CpuState {
+): PvCpuState {
   return {
+    kind: "pv",
     vcpu,
     root: view.getBigUint64(vcpuContext.ctrlreg + 3 * 8, true) >> 12n,
     ip: view.getBigUint64(vcpuContext.rip, true),

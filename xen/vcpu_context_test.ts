@@ -22,6 +22,7 @@ Deno.test("root, instruction pointer and callbacks are read from their places", 
     ),
   );
   assertEquals(state, {
+    kind: "pv",
     vcpu: 3,
     root: 0x1_2345_6n,
     ip: 0xffff_ffff_8000_1234n,

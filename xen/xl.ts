@@ -38,7 +38,8 @@ export async function readGuestConfig(path: string): Promise<GuestConfig> {
     await xl("create", "--dryrun", "--quiet", noOption(path)),
   );
   const { c_info: create = {}, b_info: build = {} } = json;
-  const kernel = build.kernel ?? build["type.pv"]?.kernel;
+  const kernel = build.kernel ?? build["type.pv"]?.kernel ??
+    build["type.pvh"]?.kernel;
   return {
     name: String(create.name ?? ""),
     type: String(create.type ?? ""),

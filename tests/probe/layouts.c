@@ -11,6 +11,7 @@
 #include <sys/mman.h>
 
 #include <xenctrl.h>
+#include <xen/hvm/save.h>
 #include <xentoollog.h>
 #include <xen/io/xenbus.h>
 #include <xen/sched.h>
@@ -81,6 +82,22 @@ int main(void)
 	OFFSET(xc_vcpuinfo_t, running);
 	OFFSET(xc_vcpuinfo_t, cpu_time);
 	OFFSET(xc_vcpuinfo_t, cpu);
+	end();
+
+	begin("hvmCpu");
+	entry("code", HVM_SAVE_CODE(CPU));
+	OFFSET(struct hvm_hw_cpu, rip);
+	OFFSET(struct hvm_hw_cpu, cr0);
+	OFFSET(struct hvm_hw_cpu, cr3);
+	OFFSET(struct hvm_hw_cpu, cr4);
+	OFFSET(struct hvm_hw_cpu, idtr_limit);
+	OFFSET(struct hvm_hw_cpu, gdtr_limit);
+	OFFSET(struct hvm_hw_cpu, idtr_base);
+	OFFSET(struct hvm_hw_cpu, gdtr_base);
+	OFFSET(struct hvm_hw_cpu, sysenter_eip);
+	OFFSET(struct hvm_hw_cpu, msr_lstar);
+	OFFSET(struct hvm_hw_cpu, msr_star);
+	OFFSET(struct hvm_hw_cpu, msr_cstar);
 	end();
 
 	begin("vcpuContext");

@@ -97,6 +97,13 @@ int xc_vcpu_getcontext(void *xch, uint32_t domain, uint32_t vcpu, char *context)
   return known(domain);
 }
 
+int xc_domain_hvm_getcontext_partial(void *xch, uint32_t domain,
+                                     uint16_t code, uint16_t vcpu,
+                                     char *context, uint32_t size) {
+  memset(context, 0x60 + code + vcpu, size);
+  return known(domain);
+}
+
 #ifndef WITHOUT_xc_vcpu_getinfo
 int xc_vcpu_getinfo(void *xch, uint32_t domain, uint32_t vcpu, char *info) {
   memset(info, 0x30 + vcpu, 24);

@@ -1,0 +1,270 @@
+import type { CpuState } from "../guestos/cpu_state.ts";
+import type { Domain } from "./domains.ts";
+import { NoSuchDomainError, XenError } from "./errors.ts";
+import type { XenHost } from "./host.ts";
+import type { Journal, ProtectedEntry } from "./journal.ts";
+import { domainFlags, domainInfo } from "./layouts.ts";
+import { PagedGuest } from "./paged_guest.ts";
+import type { Levels } from "./page_walk.ts";
+import { destroyGuest } from "./xl.ts";
+
+function isFull(error: unknown): boolean {
+  return error instanceof Error && /No space left|quota/i.test(error.message);
+}
+
+/**
+ * A running domain: its virtual CPUs, its pauses and its end, whatever type it
+ * is of. `refresh` looks at the guest anew, and everything else answers from
+ * what it saw.
+ */
+export abstract class DomainGuest<C extends CpuState> extends PagedGuest {
+  readonly domain: Domain;
+  protected readonly host: XenHost;
+  protected readonly journal: Journal | undefined;
+  /** Page-table entries that are read-only because of us */
+  protected entries: ProtectedEntry[] = [];
+  #cpus: readonly C[] = [];
+  /** Why we have it paused */
+  #hold: "look" | "attack" | undefined;
+
+  /**
+   * @param levels Paging levels of its kernel
+   * @param journal Where changes to the guest are noted before they are made;
+   *   without one the guest can only be looked at
+   */
+  constructor(
+    host: XenHost,
+    domain: Domain,
+    levels: Levels,
+    journal: Journal | undefined,
+  ) {
+    super(host.frames.of(domain.id), levels);
+    this.domain = domain;
+    this.host = host;
+    this.journal = journal;
+  }
+
+  /**
+   * State of one virtual CPU as it is now.
+   *
+   * @throws {XenError} If Xen refuses; ENODATA for one that was never brought up
+   */
+  protected abstract readCpu(vcpu: number): C;
+
+  /**
+   * Makes ranges read-only in every mapping of the kernel half, where the
+   * guest's type allows it.
+   *
+   * @returns Number of entries that were changed
+   */
+  protect(_ranges: readonly { start: bigint; size: number }[]): number {
+    return 0;
+  }
+
+  /**
+   * Undoes `protect`.
+   *
+   * @returns Number of entries that were changed
+   */
+  unprotect(): number {
+    this.note();
+    return 0;
+  }
+
+  /** State of each virtual CPU at the last `refresh`. */
+  get cpus(): readonly C[] {
+    return this.#cpus;
+  }
+
+  /**
+   * Reads the virtual CPUs anew.
+   *
+   * @throws {NoSuchDomainError} If the guest is gone
+   */
+  refresh(): void {
+    const cpus: C[] = [];
+    for (let vcpu = 0; vcpu < this.domain.maxVcpus; vcpu++) {
+      try {
+        cpus.push(this.readCpu(vcpu));
+      } catch (error) {
+        if (!(error instanceof XenError)) throw error;
+        if (error.code === "ESRCH") throw this.#goneError(error);
+        // A virtual CPU that was never brought up
+        if (vcpu === 0 || error.code !== "ENODATA") throw error;
+      }
+    }
+    this.#cpus = cpus;
+  }
+
+  /**
+   * Makes sure that what was seen was seen of a guest.
+   *
+   * @throws {NoSuchDomainError} If the guest is gone or being taken apart:
+   *   what its CPUs and tables say then is true of no guest
+   */
+  assertAlive(): void {
+    if ((this.#flags() & domainFlags.dying) !== 0) throw this.#goneError();
+  }
+
+  #goneError(cause?: Error): NoSuchDomainError {
+    return new NoSuchDomainError(`${this.domain.name} is gone`, { cause });
+  }
+
+  /** `XEN_DOMINF_*`; those of a dying domain once it does not exist. */
+  #flags(): number {
+    const [view] = this.host.control.domainInfoList(this.domain.id, 1);
+    return view?.getUint16(domainInfo.domain, true) === this.domain.id
+      ? view.getUint32(domainInfo.flags, true)
+      : domainFlags.dying;
+  }
+
+  protected paused(): boolean {
+    return (this.#flags() & domainFlags.paused) !== 0;
+  }
+
+  protected note(pause?: "working" | "working, paused before"): void {
+    const attack = this.#hold === "attack";
+    if (pause === undefined && !attack && this.entries.length === 0) {
+      this.journal?.clear();
+      return;
+    }
+    this.journal?.write({
+      uuid: this.domain.uuid,
+      entries: this.entries,
+      ...(pause === undefined ? {} : { pause }),
+      ...(attack ? { attack } : {}),
+    });
+  }
+
+  /**
+   * Pauses the guest for a closer look. It is done once, however often it is
+   * asked for. Should the monitor be killed, its successor undoes one pause. It
+   * is not asked whether somebody else has paused the guest: the answer would
+   * be the attacker's time, and matters only for a kill between note and pause.
+   */
+  hold(): void {
+    if (this.held) return;
+    try {
+      this.journal?.hold(this.domain.uuid);
+    } catch (error) {
+      // A full disk must not keep an attacker going: the note is for a kill
+      if (!isFull(error)) throw error;
+    }
+    this.host.control.pause(this.domain.id);
+    this.#hold = "look";
+  }
+
+  /**
+   * Whether the guest stands still because of `hold` or `pauseForAttack`. An
+   * operator's `xl unpause` ends that pause.
+   */
+  get held(): boolean {
+    if (this.#hold === undefined) return false;
+    if (this.paused()) return true;
+    const attack = this.#hold === "attack";
+    this.forgetHold();
+    if (attack) this.note();
+    return false;
+  }
+
+  /** The guest is not held any more, whoever let it run. */
+  protected forgetHold(): void {
+    this.#hold = undefined;
+    this.journal?.endHold();
+  }
+
+  /** Undoes `hold`. A pause because of an attack stays. */
+  endHold(): void {
+    if (this.#hold !== "look") return;
+    if (this.held) this.host.control.unpause(this.domain.id);
+    this.forgetHold();
+  }
+
+  /** Entries that `unprotect` could not make writable: Xen refused. */
+  get stuck(): number {
+    return this.entries.length;
+  }
+
+  /**
+   * Pauses the guest because of an attack, once. The pause stays after the
+   * monitor has gone, in whatever way.
+   */
+  pauseForAttack(): void {
+    this.hold();
+    if (this.#hold === "attack") return;
+    this.#hold = "attack";
+    this.note();
+    this.journal?.endHold();
+  }
+
+  /** Whether the guest stands still because of `pauseForAttack`. */
+  get pausedForAttack(): boolean {
+    return this.held && this.#hold === "attack";
+  }
+
+  /** Stops the guest for a reboot; its toolstack starts it again. */
+  reboot(): void {
+    this.host.control.reboot(this.domain.id);
+  }
+
+  /** Destroys the guest with all that the toolstack keeps of it. */
+  async destroy(): Promise<void> {
+    // What is mapped would keep the dead domain's memory
+    this[Symbol.dispose]();
+    try {
+      await destroyGuest(String(this.domain.id));
+    } catch (error) {
+      if (!(error instanceof Deno.errors.NotFound)) throw error;
+      // A host with another toolstack than xl
+      await this.host.control.destroy(this.domain.id);
+    }
+  }
+
+  /**
+   * Undoes what an earlier monitor left behind, as its journal tells.
+   *
+   * @param release Undo also a pause because of an attack
+   * @returns What was found, in words, or undefined
+   */
+  recover(release: boolean): string | undefined {
+    const left = this.journal?.left(this.domain.uuid);
+    if (left === undefined) return undefined;
+    const done: string[] = [];
+    const { control } = this.host;
+    // An attack is noted before the hold is taken from the journal
+    const held = left.hold === true && left.attack !== true;
+    if ((left.pause !== undefined || held) && this.paused()) {
+      control.unpause(this.domain.id);
+      // It may have been killed just before its own pause
+      const others = left.pause === "working, paused before";
+      if (others && !this.paused()) control.pause(this.domain.id);
+      else done.push("ended its pause");
+    }
+    if (left.attack === true && this.paused()) {
+      if (release) {
+        control.unpause(this.domain.id);
+        done.push("ended the pause after an attack");
+      } else {
+        this.#hold = "attack";
+        done.push("left it paused after an attack");
+      }
+    }
+    this.journal?.endHold();
+    this.entries = [...left.entries];
+    const entries = this.unprotect();
+    if (entries > 0) done.push(`made ${entries} page-table entries writable`);
+    if (this.stuck > 0) {
+      done.push(
+        `${this.stuck} page-table entries stay read-only, since Xen refuses to ` +
+          "change them",
+      );
+    }
+    if (left.attack !== true && this.paused()) {
+      done.push(
+        "the guest is paused, and not noted by whom; to let it run: " +
+          `xl unpause ${this.domain.id}`,
+      );
+    }
+    return done.join(", ") || "found nothing to undo";
+  }
+}

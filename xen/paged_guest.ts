@@ -1,0 +1,229 @@
+import type { CpuState } from "../guestos/cpu_state.ts";
+import { type MappedRanges, UnreadableMemoryError } from "../guestos/memory.ts";
+import { type AliasScan, findAliases } from "./aliases.ts";
+import {
+  type FrameMapping,
+  type FrameSource,
+  mapRange,
+} from "./frame_mapping.ts";
+import { PAGE_SIZE } from "./layouts.ts";
+import { mappedRanges } from "./mapped_ranges.ts";
+import { pageAlignedCopy } from "./page_aligned_copy.ts";
+import {
+  type Levels,
+  type Mapped,
+  type NotMapped,
+  walkPageTables,
+} from "./page_walk.ts";
+import { RegionMap } from "./region_map.ts";
+import { TableCache, type TablesCopy } from "./table_cache.ts";
+
+const MAX_READ = 16 << 20;
+
+interface View {
+  readonly map: RegionMap;
+  /** What `frames` and `mapping` were made from */
+  walks?: readonly (Mapped | NotMapped)[];
+  frames: bigint[];
+  mapping?: FrameMapping;
+}
+
+/** A scan for aliases, which holds while the tables do not change. */
+interface KeptScan {
+  readonly frames: ReadonlySet<bigint>;
+  readonly root: bigint;
+  readonly tables: TablesCopy;
+  readonly scan: AliasScan;
+}
+
+/**
+ * The memory of a guest behind its page tables, whatever type it is of and
+ * wherever its frames come from.
+ *
+ * Pages stay mapped between readings. `dispose` gives all mappings back: one
+ * that is held keeps a dead domain alive.
+ */
+export abstract class PagedGuest implements Disposable {
+  #frames: FrameSource;
+  #levels: Levels;
+  #tables: TableCache;
+  #views = new Map<bigint, View>();
+  #kept: KeptScan | undefined;
+  #root: bigint | undefined;
+
+  /**
+   * @param frames Where its frames can be had
+   * @param levels Paging levels of its kernel
+   */
+  constructor(frames: FrameSource, levels: Levels) {
+    this.#frames = frames;
+    this.#levels = levels;
+    this.#tables = new TableCache(frames);
+  }
+
+  /** State of each virtual CPU; there is at least one. */
+  abstract get cpus(): readonly CpuState[];
+
+  /** Frame of the kernel's root page table. */
+  get root(): bigint {
+    return this.#root ?? this.cpus[0]!.root;
+  }
+
+  /** See `KernelMemory`. */
+  useRoot(root: bigint): void {
+    this.#root = root;
+  }
+
+  /** See `KernelMemory`. */
+  frame(address: bigint): bigint {
+    const walk = this.walk(address);
+    if (walk.kind === "mapped") return walk.frame;
+    throw new UnreadableMemoryError(address, walk.kind);
+  }
+
+  /** Where an address leads at this moment. */
+  walk(address: bigint): Mapped | NotMapped {
+    return walkPageTables(
+      this.#tables.entry,
+      this.root,
+      address,
+      this.#levels,
+    );
+  }
+
+  /**
+   * Where each page of a range leads at this moment; the same array as before
+   * if nothing changed.
+   *
+   * @param start Guest virtual address, page aligned
+   * @param size Bytes, a multiple of the page size
+   */
+  walks(start: bigint, size: number): readonly (Mapped | NotMapped)[] {
+    return this.#view(start, size).map.walks(this.root);
+  }
+
+  #view(start: bigint, size: number): View {
+    const pages = size / PAGE_SIZE;
+    let view = this.#views.get(start);
+    if (view?.map.pages !== pages) {
+      view?.mapping?.unmap();
+      view = {
+        map: new RegionMap(this.#tables, this.#levels, start, pages),
+        frames: [],
+      };
+      this.#views.set(start, view);
+    }
+    return view;
+  }
+
+  /** The range's pages as one mapping, through the current tables. */
+  #mapping(start: bigint, size: number): FrameMapping {
+    const view = this.#view(start, size);
+    const walks = view.map.walks(this.root);
+    if (view.mapping !== undefined && view.walks === walks) return view.mapping;
+    const frames = walks.map((walk, page) => {
+      if (walk.kind === "mapped") return walk.frame;
+      throw new UnreadableMemoryError(
+        start + BigInt(page * PAGE_SIZE),
+        walk.kind,
+      );
+    });
+    const same = view.mapping !== undefined &&
+      frames.every((frame, page) => frame === view.frames[page]);
+    if (!same) {
+      view.mapping?.unmap();
+      view.mapping = undefined;
+      view.mapping = mapRange(this.#frames, start, frames);
+      view.frames = frames;
+    }
+    view.walks = walks;
+    return view.mapping!;
+  }
+
+  /**
+   * Compares a range with a trusted copy, through the current page tables.
+   *
+   * @param start Guest virtual address, page aligned
+   * @param trusted What should be there, a multiple of the page size
+   * @returns Positions of the pages that differ
+   * @throws {UnreadableMemoryError} If one page is unreadable
+   */
+  compare(start: bigint, trusted: Uint8Array<ArrayBuffer>): number[] {
+    const mapping = this.#mapping(start, trusted.length);
+    if (mapping.equals(0, trusted)) return [];
+    const differing: number[] = [];
+    for (let at = 0; at < trusted.length; at += PAGE_SIZE) {
+      if (!mapping.equals(at, trusted.subarray(at, at + PAGE_SIZE))) {
+        differing.push(at / PAGE_SIZE);
+      }
+    }
+    return differing;
+  }
+
+  /** A copy of bytes that `compare` is fast with. */
+  trustedCopy(bytes: Uint8Array): Uint8Array<ArrayBuffer> {
+    return pageAlignedCopy(bytes);
+  }
+
+  /** See `GuestMemory.read`. */
+  read(address: bigint, length: number): Uint8Array<ArrayBuffer> {
+    if (!(length >= 0 && length <= MAX_READ)) {
+      throw new RangeError(`Cannot read ${length} bytes: at most ${MAX_READ}`);
+    }
+    const bytes = new Uint8Array(length);
+    if (length === 0) return bytes;
+    const offset = Number(address & BigInt(PAGE_SIZE - 1));
+    const start = address - BigInt(offset);
+    const pages = Math.ceil((offset + length) / PAGE_SIZE);
+    const frames = Array.from({ length: pages }, (_, page) => {
+      const at = start + BigInt(page * PAGE_SIZE);
+      const walk = this.walk(at);
+      if (walk.kind === "mapped") return walk.frame;
+      throw new UnreadableMemoryError(page === 0 ? address : at, walk.kind);
+    });
+    const mapping = mapRange(
+      this.#frames,
+      start,
+      frames,
+    );
+    try {
+      bytes.set(new Uint8Array(mapping.bytes, offset, length));
+    } finally {
+      mapping.unmap();
+    }
+    return bytes;
+  }
+
+  /** Every mapping of some frames in the kernel half of the address space. */
+  aliases(frames: ReadonlySet<bigint>): AliasScan {
+    const { root } = this;
+    const kept = this.#kept;
+    const same = kept?.frames === frames && kept.root === root &&
+      kept.scan.complete && this.#tables.same(kept.tables);
+    if (same) return kept.scan;
+    // First the copy: what changes during the scan differs from it next time
+    const tables = this.#tables.copy();
+    const scan = findAliases(this.#tables, root, frames);
+    this.#kept = { frames, root, tables, scan };
+    return scan;
+  }
+
+  /** What is mapped in a range of addresses; see `KernelMemory`. */
+  mapped(start: bigint, end: bigint, onlyExecutable = false): MappedRanges {
+    return mappedRanges(
+      this.#tables,
+      this.root,
+      start,
+      end,
+      this.#levels,
+      onlyExecutable,
+    );
+  }
+
+  /** Gives every mapping back. */
+  [Symbol.dispose](): void {
+    for (const { mapping } of this.#views.values()) mapping?.unmap();
+    this.#views.clear();
+    this.#tables.clear();
+  }
+}
