@@ -9,7 +9,7 @@ import { info } from "./cli/info.ts";
 import { guard } from "./cli/guard.ts";
 import { help, type Options, readOptions } from "./cli/options.ts";
 import { release } from "./cli/release.ts";
-import { scan } from "./cli/scan.ts";
+import { scan, scanCore } from "./cli/scan.ts";
 import { start } from "./cli/start.ts";
 import { versionText } from "./version_text.ts";
 
@@ -17,12 +17,14 @@ import { versionText } from "./version_text.ts";
 const EXIT_UNUSABLE = 2;
 
 function run(options: Options): number | Promise<number> {
-  const { command, dom = "", files } = options;
+  const { command, dom = "", core, files } = options;
   switch (command) {
     case "monitor":
       return guard(options, dom);
     case "scan":
-      return scan(options, dom);
+      return core === undefined
+        ? scan(options, dom)
+        : scanCore(options, core);
     case "info":
       return info(options, dom);
     case "release":

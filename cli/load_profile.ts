@@ -1,18 +1,21 @@
 import { DigestStore } from "../guestos/digest_store.ts";
 import { type KernelFile, readKernelFile } from "../guestos/kernel_file.ts";
+import type { KernelMemory } from "../guestos/memory.ts";
 import type { Profile } from "../guestos/profile.ts";
 import { chooseProfile } from "../guestos/profiles.ts";
-import type { Domain } from "../xen/domains.ts";
-import { assertPv } from "../xen/pv_guest.ts";
-import { recordedKernel } from "../xen/recorded_kernel.ts";
-import type { XenStore } from "../xen/store.ts";
 import type { Options } from "./options.ts";
 import { UsageError } from "./usage_error.ts";
 
-/** The profile of one guest's kernel, and what is known of its file. */
+/** The kernel file of a guest, where one is at hand. */
+export interface LoadedKernel {
+  readonly kernel: KernelFile | undefined;
+  /** What an operator must know of it, in words */
+  readonly notices: readonly string[];
+}
+
+/** The profile of one guest's kernel. */
 export interface LoadedProfile {
   readonly profile: Profile;
-  readonly kernel: KernelFile;
   /** What an operator must know of it, in words */
   readonly notices: readonly string[];
 }
@@ -45,31 +48,44 @@ export async function checkDigest(
 }
 
 /**
- * Finds and checks the kernel file of a guest and opens its profile.
+ * Reads and checks the kernel file of a guest.
  *
- * @throws {RangeError} If the guest is of a type that cannot be guarded
- * @throws {UsageError} If no kernel file is known or it is not as enrolled
+ * @param recorded The file that the toolstack recorded; one that the operator
+ *   names wins
+ * @throws {UsageError} If it is not as enrolled
  */
-export async function loadProfile(
-  store: XenStore,
-  domain: Domain,
+export async function loadKernel(
+  recorded: string | undefined,
   options: Options,
-): Promise<LoadedProfile> {
-  assertPv(domain);
-  const path = options.kernel ?? recordedKernel(store, domain.id);
-  if (path === undefined) {
-    throw new UsageError(
-      `No kernel file is recorded for ${domain.name}: name it with --kernel FILE`,
-    );
-  }
+): Promise<LoadedKernel> {
+  const path = options.kernel ?? recorded;
+  if (path === undefined) return { kernel: undefined, notices: [] };
   const kernel = await readKernelFile(path);
-  const notices = [await checkDigest(kernel, options.digests)];
-  const profile = chooseProfile(kernel, options.profile).open(kernel);
-  if (!options.firstReading) return { profile, kernel, notices };
-  notices.push(
-    "the first reading of the guest's memory is trusted: what was changed " +
-      "before is not found",
-  );
+  return { kernel, notices: [await checkDigest(kernel, options.digests)] };
+}
+
+/**
+ * Opens the profile of a guest's kernel.
+ *
+ * @param kernel The kernel file, where one is at hand
+ * @param memory The guest's memory
+ * @throws {ProfileError} If the guest's memory does not tell what is needed
+ * @throws {RangeError} If no profile fits
+ */
+export function openProfile(
+  kernel: KernelFile | undefined,
+  memory: KernelMemory,
+  options: Options,
+): LoadedProfile {
+  const profile = chooseProfile(kernel, options.profile).open(kernel, memory);
+  if (!options.firstReading) return { profile, notices: profile.notes };
   const regions = profile.regions.map(({ trusted: _, ...region }) => region);
-  return { profile: { ...profile, regions }, kernel, notices };
+  return {
+    profile: { ...profile, regions },
+    notices: [
+      ...profile.notes,
+      "the first reading of the guest's memory is trusted: what was changed " +
+      "before is not found",
+    ],
+  };
 }

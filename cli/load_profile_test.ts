@@ -1,17 +1,19 @@
-import { assert, assertEquals, assertRejects } from "@std/assert";
+import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
 import { DigestStore } from "../guestos/digest_store.ts";
 import { readKernelFile } from "../guestos/kernel_file.ts";
+import type { KernelMemory } from "../guestos/memory.ts";
+import { ProfileError } from "../guestos/profile_error.ts";
 import { elfImage } from "../guestos/testing/elf_image.ts";
 import { XenNote } from "../guestos/xen_note.ts";
-import type { Domain } from "../xen/domains.ts";
 import { fakeStore } from "../xen/testing/fake_store.ts";
 import { recordedKernel } from "../xen/recorded_kernel.ts";
-import { checkDigest, loadProfile } from "./load_profile.ts";
+import { checkDigest, loadKernel, openProfile } from "./load_profile.ts";
 import type { Options } from "./options.ts";
 import { UsageError } from "./usage_error.ts";
 
 const TEXT = 0xffff_ffff_8000_0000n;
-const domain = { id: 7, name: "web", type: "PV" } as Domain;
+/** SimpleOS is known by its file alone. */
+const noMemory = {} as KernelMemory;
 
 /** A kernel that SimpleOS's profile opens: a page of code and one of data. */
 function kernelImage(fill: number): Uint8Array {
@@ -105,56 +107,50 @@ Deno.test("a store of digests that is damaged is not taken for an empty one", ()
 
 Deno.test("the recorded kernel fills the profile that its notes choose", () =>
   withKernel(async ({ file, options }) => {
-    const loaded = await loadProfile(storeWith(file), domain, options);
-    assertEquals(loaded.profile.os, "SimpleOS");
-    assertEquals(loaded.kernel.path, file);
-    assertEquals(
-      loaded.profile.regions.map(({ trusted }) => trusted?.[0]),
-      [1, 1],
-    );
-    assertEquals(loaded.notices.length, 1);
+    const { kernel, notices } = await loadKernel(file, options);
+    assertEquals(kernel?.path, file);
+    assertEquals(notices.length, 1);
+    const { profile } = openProfile(kernel, noMemory, options);
+    assertEquals(profile.os, "SimpleOS");
+    assertEquals(profile.regions.map(({ trusted }) => trusted?.[0]), [1, 1]);
   }));
 
 Deno.test("a kernel that is named wins over the recorded one", () =>
   withKernel(async ({ file, options }) => {
-    const loaded = await loadProfile(storeWith("/nowhere"), domain, {
+    const { kernel } = await loadKernel("/nowhere", {
       ...options,
       kernel: file,
     });
-    assertEquals(loaded.kernel.path, file);
+    assertEquals(kernel?.path, file);
   }));
 
 Deno.test("with a first reading no byte of the file is trusted, and this is said", () =>
   withKernel(async ({ file, options }) => {
-    const { profile, notices } = await loadProfile(storeWith(file), domain, {
+    const { kernel } = await loadKernel(file, options);
+    const { profile, notices } = openProfile(kernel, noMemory, {
       ...options,
       firstReading: true,
     });
     assertEquals(profile.regions.length, 2);
     assertEquals(profile.regions.filter((region) => "trusted" in region), []);
-    assert(notices[1]!.includes("first reading"), notices[1]);
+    assert(notices.at(-1)!.includes("first reading"), notices.at(-1));
   }));
-
-Deno.test("a guest without a recorded kernel needs one named", async () => {
-  const options = { digests: "/nowhere", firstReading: false } as Options;
-  for (const store of [fakeStore({}), storeWith("")]) {
-    await assertRejects(
-      () => loadProfile(store, domain, options),
-      UsageError,
-      "No kernel file is recorded for web: name it with --kernel FILE",
-    );
-  }
-});
 
 Deno.test("a kernel that is not there or no ELF file is refused", () =>
   withKernel(async ({ file, options }) => {
     await assertRejects(
-      () => loadProfile(storeWith(`${file}-gone`), domain, options),
+      () => loadKernel(`${file}-gone`, options),
       Deno.errors.NotFound,
     );
     await Deno.writeTextFile(file, "no ELF file, but long enough to be one");
-    await assertRejects(
-      () => loadProfile(storeWith(file), domain, options),
-      SyntaxError,
-    );
+    await assertRejects(() => loadKernel(file, options), SyntaxError);
   }));
+
+Deno.test("SimpleOS without its kernel file is refused with what to do", () => {
+  const options = { profile: "simpleos" } as Options;
+  assertThrows(
+    () => openProfile(undefined, noMemory, options),
+    ProfileError,
+    "name it with --kernel FILE",
+  );
+});

@@ -1,5 +1,8 @@
 import { Guard, type GuardedGuest } from "../detect/guard.ts";
+import type { CpuState } from "../guestos/cpu_state.ts";
 import { UnreadableMemoryError } from "../guestos/memory.ts";
+import { ProfileError } from "../guestos/profile_error.ts";
+import type { DomainGuest } from "../xen/domain_guest.ts";
 import { type Domain, domainById } from "../xen/domains.ts";
 import { NoSuchDomainError, XenError } from "../xen/errors.ts";
 import { EventLoop } from "../xen/event_loop.ts";
@@ -7,9 +10,9 @@ import { FaultEvents } from "../xen/fault_events.ts";
 import { XenHost } from "../xen/host.ts";
 import { Journal } from "../xen/journal.ts";
 import { Lifecycle } from "../xen/lifecycle.ts";
-import { PvGuest } from "../xen/pv_guest.ts";
+import { openGuest } from "../xen/open_guest.ts";
 import { recordedKernel } from "../xen/recorded_kernel.ts";
-import { loadProfile } from "./load_profile.ts";
+import { type LoadedProfile, loadKernel, openProfile } from "./load_profile.ts";
 import { openLog } from "./log.ts";
 import type { Options } from "./options.ts";
 import { Output } from "./output.ts";
@@ -20,6 +23,10 @@ import type { StopSignals } from "./stop_signals.ts";
 const BOOT_INTERVAL = 50;
 /** Passes are at most this far from a full one, ms */
 const FULL_PASS_INTERVAL = 60_000;
+/** How long a kernel may take to come up where its profile needs that, ms */
+const PROFILE_LIMIT = 60_000;
+/** From one attempt to make the profile to the next, ms */
+const PROFILE_INTERVAL = 250;
 /** How long a guest that reboots may take to come back, ms */
 const REBOOT_LIMIT = 60_000;
 
@@ -170,9 +177,10 @@ async function guardLiving(
   patience: number,
 ): Promise<Ending> {
   const { options, host, loop, lifecycle, output, stop, fail } = session;
-  const { profile, notices } = await loadProfile(host.store, domain, options);
+  const recorded = recordedKernel(host.store, domain.id);
+  const { kernel, notices } = await loadKernel(recorded, options);
   using journal = new Journal(domain.id);
-  using guest = new PvGuest(host, domain, journal);
+  using guest = openGuest(host, domain, journal);
   const left = guest.recover(false);
   if (left !== undefined) {
     output.print(domain, {
@@ -185,7 +193,25 @@ async function guardLiving(
       text: `${domain.name} is paused; to let it run: xl unpause ${domain.id}`,
     });
   }
-  for (const text of notices) output.print(domain, { type: "notice", text });
+  const notice = (text: string) =>
+    output.print(domain, { type: "notice", text });
+  notices.forEach(notice);
+  const opened = await openWithin(
+    () => {
+      guest.refresh();
+      return openProfile(kernel, guest, options);
+    },
+    domain.paused && options.command !== "start" ? 0 : PROFILE_LIMIT,
+    stop,
+    () => {
+      notice("waits for the guest's kernel to come up");
+      // Its profile is made from a kernel that runs
+      armed();
+    },
+  );
+  if (opened === undefined) return "stopped";
+  const { profile } = opened;
+  opened.notices.forEach(notice);
   const guard = new Guard(
     guest satisfies GuardedGuest,
     profile,
@@ -236,7 +262,8 @@ async function guardLiving(
     if (stop.aborted) return "stopped";
     await armWithin(guard, patience, stop);
     isArmed = true;
-    if (guard.booted && faults?.bound !== true) {
+    const silent = profile.protectable && faults?.bound !== true;
+    if (guard.booted && silent) {
       output.print(domain, {
         type: "notice",
         text: "the guest has no fault channel: stopped writes are not told",
@@ -261,6 +288,36 @@ async function guardLiving(
     else guard.disarm();
   }
   return gone === undefined ? "stopped" : { reason: gone };
+}
+
+/**
+ * Makes the profile of a kernel, which may have to come up for that.
+ *
+ * @param open Makes it
+ * @param patience How long the kernel may take, ms
+ * @param waits Called once, if it has to be waited for
+ * @returns `undefined` if the operator wants an end first
+ */
+async function openWithin(
+  open: () => LoadedProfile,
+  patience: number,
+  stop: AbortSignal,
+  waits: () => void,
+): Promise<LoadedProfile | undefined> {
+  using sleeper = new Sleeper(stop);
+  const end = performance.now() + patience;
+  for (let tries = 0; !stop.aborted; tries++) {
+    try {
+      return open();
+    } catch (error) {
+      const isBooting = error instanceof UnreadableMemoryError ||
+        error instanceof ProfileError && error.isBooting;
+      if (!isBooting || performance.now() > end) throw error;
+    }
+    if (tries === 0) waits();
+    await sleeper.sleep(PROFILE_INTERVAL);
+  }
+  return undefined;
 }
 
 /** Arms; a guest that is coming up may hide its pages for a while. */
@@ -304,7 +361,7 @@ async function runPasses(
 
 function disarm(
   guard: Guard,
-  guest: PvGuest,
+  guest: DomainGuest<CpuState>,
   output: Output,
   runs: boolean,
 ): void {

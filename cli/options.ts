@@ -21,6 +21,8 @@ export interface Options {
   /** What follows the command: files */
   readonly files: readonly string[];
   readonly dom?: string;
+  /** A core, in place of a running guest */
+  readonly core?: string;
   readonly kernel?: string;
   readonly profile?: string;
   readonly response: Response;
@@ -43,6 +45,8 @@ xkmon guards the kernels of Xen guests from Dom0.
                                 instruction on
   xkmon scan --dom NAME         look once: exit 0 clean, 1 tampered,
                                 2 could not tell
+  xkmon scan --core FILE        the same for a core of xl dump-core or of
+                                QEMU's dump-guest-memory, on any machine
   xkmon info --dom NAME         memory, virtual CPUs and devices of a guest
   xkmon enroll FILE...          keep the digests of kernel files
   xkmon release --dom NAME      undo what a killed monitor left behind
@@ -66,6 +70,7 @@ xkmon guards the kernels of Xen guests from Dom0.
 
 const STRINGS = [
   "dom",
+  "core",
   "kernel",
   "profile",
   "on-attack",
@@ -99,7 +104,7 @@ const TAKES: Readonly<Record<Command, readonly OptionName[]>> = {
   monitor: ["dom", "kernel", ...GUARDING],
   // It is the configuration that names the kernel which xl boots
   start: GUARDING,
-  scan: ["dom", "kernel", "profile", "json", "digests"],
+  scan: ["dom", "core", "kernel", "profile", "json", "digests"],
   info: ["dom", "json"],
   release: ["dom", "json"],
   enroll: ["json", "digests"],
@@ -159,6 +164,7 @@ export function readOptions(
     command,
     files: rest,
     ...optional("dom", dom),
+    ...optional("core", text("core")),
     ...optional("kernel", text("kernel")),
     ...optional("profile", text("profile")),
     ...optional("log", text("log")),
@@ -201,7 +207,8 @@ function readInterval(text: string): number {
   return seconds * 1000;
 }
 
-function checkOperands({ command, files, dom, firstReading }: Options): void {
+function checkOperands(options: Options): void {
+  const { command, files, dom, core, firstReading } = options;
   if (command === "scan" && firstReading) {
     throw new UsageError(
       "xkmon scan has nothing to compare a first reading with: leave out " +
@@ -218,7 +225,10 @@ function checkOperands({ command, files, dom, firstReading }: Options): void {
   if (!needsFiles && files.length > 0) {
     throw new UsageError(`xkmon ${command} does not take ${files[0]}`);
   }
-  if (!needsFiles && dom === undefined) {
+  if (dom !== undefined && core !== undefined) {
+    throw new UsageError("Give either --dom or --core, not both");
+  }
+  if (!needsFiles && dom === undefined && core === undefined) {
     throw new UsageError(`xkmon ${command} needs --dom NAME`);
   }
 }

@@ -1,7 +1,7 @@
 import { findDomain } from "../xen/domains.ts";
 import { XenHost } from "../xen/host.ts";
 import { Journal } from "../xen/journal.ts";
-import { PvGuest } from "../xen/pv_guest.ts";
+import { openGuest } from "../xen/open_guest.ts";
 import type { Options } from "./options.ts";
 import { Output } from "./output.ts";
 
@@ -10,7 +10,7 @@ export function release(options: Options, dom: string): number {
   using host = new XenHost();
   const domain = findDomain(host.control, host.store, dom);
   using journal = new Journal(domain.id);
-  using guest = new PvGuest(host, domain, journal);
+  using guest = openGuest(host, domain, journal);
   const left = guest.recover(true);
   new Output(options.json).print(domain, {
     type: "notice",

@@ -78,6 +78,14 @@ export function renderText(event: MonitorEvent, color: boolean): string {
             : ` (0x${address.toString(16)}) is unreadable: ${reason}`),
         ];
       }
+      case "instrumentation": {
+        const { rule, by, symbol, address, places } = event.instrumentation;
+        return [
+          `${paint(YELLOW, "INSTRUMENTED")} ${rule.id}: ${by}, at ` +
+          `${symbol} (0x${address.toString(16)})` +
+          (places === 1 ? "" : ` and ${places - 1} other places`),
+        ];
+      }
       case "response":
         return [`${paint(YELLOW, event.response.toUpperCase())} ${event.text}`];
       case "notice":

@@ -1,35 +1,78 @@
+import type { PassResult } from "../detect/finding.ts";
+import type { Guest } from "../detect/guest.ts";
 import { scanGuest } from "../detect/scan_guest.ts";
+import type { KernelMemory } from "../guestos/memory.ts";
+import { CoreGuest } from "../xen/core_guest.ts";
 import { findDomain } from "../xen/domains.ts";
 import { XenHost } from "../xen/host.ts";
-import { PvGuest } from "../xen/pv_guest.ts";
-import { loadProfile } from "./load_profile.ts";
+import { openGuest } from "../xen/open_guest.ts";
+import { recordedKernel } from "../xen/recorded_kernel.ts";
+import { loadKernel, openProfile } from "./load_profile.ts";
 import type { Options } from "./options.ts";
 import { Output } from "./output.ts";
 
+/** How long a kernel may be in the midst of changing itself, ms */
+const PATIENCE = 10_000;
+
 /**
- * Looks at a guest once and changes nothing.
+ * Looks at a running guest once and changes nothing.
  *
+ * @param dom Name or domain id
  * @returns 0 clean, 1 tampered, 2 could not tell
  */
 export async function scan(options: Options, dom: string): Promise<number> {
   using host = new XenHost();
-  const output = new Output(options.json);
   const domain = findDomain(host.control, host.store, dom);
-  const { profile, notices } = await loadProfile(host.store, domain, options);
-  using guest = new PvGuest(host, domain);
-  for (const text of notices) output.print(domain, { type: "notice", text });
-  const { findings, unreadable } = scanGuest(guest, profile);
-  for (const finding of findings) {
+  using guest = openGuest(host, domain);
+  const recorded = recordedKernel(host.store, domain.id);
+  return await scanMemory(options, guest, recorded, PATIENCE);
+}
+
+/**
+ * Judges a core of a guest; needs no Xen.
+ *
+ * @param path The core
+ * @returns 0 clean, 1 tampered, 2 could not tell
+ */
+export async function scanCore(
+  options: Options,
+  path: string,
+): Promise<number> {
+  using guest = new CoreGuest(path);
+  return await scanMemory(options, guest, undefined, 0);
+}
+
+async function scanMemory(
+  options: Options,
+  guest: Guest & KernelMemory,
+  recorded: string | undefined,
+  patience: number,
+): Promise<number> {
+  const output = new Output(options.json);
+  const { domain } = guest;
+  const notice = (text: string) =>
+    output.print(domain, { type: "notice", text });
+  const { kernel, notices } = await loadKernel(recorded, options);
+  notices.forEach(notice);
+  const opened = openProfile(kernel, guest, options);
+  opened.notices.forEach(notice);
+  const result = await scanGuest(guest, opened.profile, patience);
+  for (const finding of result.findings) {
     output.print(domain, { type: "finding", finding });
   }
-  for (const place of unreadable) {
-    output.print(domain, { type: "unreadable", unreadable: place });
+  for (const unreadable of result.unreadable) {
+    output.print(domain, { type: "unreadable", unreadable });
   }
-  const verdict = findings.length > 0
-    ? { status: 1, text: "tampered" }
-    : unreadable.length > 0
-    ? { status: 2, text: "could not tell" }
-    : { status: 0, text: "clean" };
-  output.print(domain, { type: "notice", text: `scan: ${verdict.text}` });
-  return verdict.status;
+  for (const instrumentation of result.instrumentation) {
+    output.print(domain, { type: "instrumentation", instrumentation });
+  }
+  const { status, text } = verdict(result);
+  notice(`scan: ${text}`);
+  return status;
+}
+
+function verdict({ findings, unreadable }: PassResult) {
+  if (findings.length > 0) return { status: 1, text: "tampered" };
+  if (unreadable.length > 0) return { status: 2, text: "could not tell" };
+  return { status: 0, text: "clean" };
 }

@@ -17,10 +17,10 @@ export async function start(options: Options, file: string): Promise<number> {
   // What is wrong with this host is said before a guest is created
   new XenHost()[Symbol.dispose]();
   const config = await readGuestConfig(file);
-  if (config.type !== "pv") {
+  if (config.type === "hvm") {
     throw new UsageError(
-      `${file} is of a guest of type ${config.type}: xkmon guards PV guests ` +
-        'so far (type = "pv")',
+      `${file} is of an HVM guest, which loads its kernel itself: create it, ` +
+        "then run xkmon --dom NAME",
     );
   }
   if (config.kernel === undefined) {

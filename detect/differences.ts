@@ -3,6 +3,8 @@ import { elfHash } from "./elf_hash.ts";
 import { UnreadableMemoryError } from "../guestos/memory.ts";
 import type { Finding, Unreadable } from "./finding.ts";
 import { type Guest, PAGE_SIZE } from "./guest.ts";
+import type { LivingText } from "./living_text.ts";
+import { nameAsset } from "./name_asset.ts";
 import type { Rule } from "./rules.ts";
 import { tellUnreadable } from "./tell_unreadable.ts";
 import type { TrustedRegion } from "./trusted_region.ts";
@@ -70,6 +72,7 @@ function suspects(guest: Guest, region: TrustedRegion): Iterable<number> {
  * that cannot be read are told together and hide no other.
  *
  * @param summary One sentence for a change
+ * @param living Knows what the kernel changes in the region by itself
  */
 export function* compareRegion(
   guest: Guest,
@@ -77,7 +80,9 @@ export function* compareRegion(
   region: TrustedRegion,
   rule: Rule,
   summary: string,
+  living?: LivingText,
 ): Generator<Finding | Unreadable> {
+  living?.begin();
   const unreadable: Unreadable[] = [];
   let changes = 0;
   for (const page of suspects(guest, region)) {
@@ -87,6 +92,7 @@ export function* compareRegion(
     let found: Uint8Array;
     try {
       found = guest.read(region.start + BigInt(from), PAGE_SIZE);
+      found = living?.explain(page, found) ?? found;
     } catch (error) {
       unreadable.push(tellUnreadable(rule, symbols, error));
       continue;
@@ -105,7 +111,7 @@ export function* compareRegion(
       const shown = Math.min(end - aligned, SHOWN);
       const bytes = found.slice(aligned, aligned + shown);
       const start = address - BigInt(offset - aligned);
-      yield {
+      yield nameAsset({
         rule,
         seen: "compare",
         what: region.name,
@@ -115,9 +121,10 @@ export function* compareRegion(
         expected: expected.slice(aligned, aligned + shown),
         found: bytes,
         key: `${rule.id} ${start.toString(16)} ${bytes.toHex()}`,
-      };
+      }, region);
     }
   }
+  living?.end();
   const [first] = unreadable;
   if (first === undefined) return;
   const { length } = unreadable;

@@ -1,5 +1,5 @@
 import type { SymbolTable } from "../guestos/symbol_table.ts";
-import type { Finding, Unreadable } from "./finding.ts";
+import type { Told } from "./finding.ts";
 import type { Rule } from "./rules.ts";
 import { tellUnreadable } from "./tell_unreadable.ts";
 import type { TrustedRegion } from "./trusted_region.ts";
@@ -14,8 +14,8 @@ export function* eachRegion(
   rule: Rule,
   symbols: SymbolTable,
   regions: readonly TrustedRegion[],
-  look: (region: TrustedRegion) => Iterable<Finding | Unreadable>,
-): Generator<Finding | Unreadable> {
+  look: (region: TrustedRegion) => Iterable<Told>,
+): Generator<Told> {
   for (const region of regions) {
     try {
       yield* look(region);

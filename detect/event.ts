@@ -1,4 +1,4 @@
-import type { Finding, Unreadable } from "./finding.ts";
+import type { Finding, Instrumentation, Unreadable } from "./finding.ts";
 import type { GuestDomain } from "./guest.ts";
 
 /** What to do when an attack is found. */
@@ -30,6 +30,10 @@ export type MonitorEvent =
     }
     | { readonly type: "finding"; readonly finding: Finding }
     | { readonly type: "unreadable"; readonly unreadable: Unreadable }
+    | {
+      readonly type: "instrumentation";
+      readonly instrumentation: Instrumentation;
+    }
     | {
       readonly type: "response";
       readonly response: Response;

@@ -71,10 +71,30 @@ export interface Unreadable {
   readonly reason: string;
 }
 
+/**
+ * A hook in the kernel that the kernel itself knows of and accounts for: no
+ * attack by what it is, and worth knowing all the same.
+ */
+export interface Instrumentation {
+  readonly rule: Rule;
+  /** What it is and whose: `kprobe of module lab` */
+  readonly by: string;
+  /** Guest virtual address of the first place */
+  readonly address: bigint;
+  /** The address in words */
+  readonly symbol: string;
+  /** Places that have it */
+  readonly places: number;
+}
+
+/** What a detector has to say. */
+export type Told = Finding | Unreadable | Instrumentation;
+
 /** What one look at the guest gave. */
 export interface PassResult {
   readonly findings: readonly Finding[];
   readonly unreadable: readonly Unreadable[];
+  readonly instrumentation: readonly Instrumentation[];
 }
 
 /** One rule at work on one guest. */
@@ -86,5 +106,5 @@ export interface Detector {
    * @param full Do also what is too slow for every pass
    * @throws {UnreadableMemoryError} If it cannot tell anything more
    */
-  check(full: boolean): Iterable<Finding | Unreadable>;
+  check(full: boolean): Iterable<Told>;
 }

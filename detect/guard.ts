@@ -1,12 +1,17 @@
 import type { Profile } from "../guestos/profile.ts";
-import { AddressSpace } from "./address_space.ts";
 import { attributeMethods } from "./attribute_method.ts";
+import { contentDetectors, stateDetectors } from "./detectors.ts";
 import type { EventBody, Response } from "./event.ts";
-import type { Detector, Finding, PassResult, Unreadable } from "./finding.ts";
+import type {
+  Detector,
+  Finding,
+  Instrumentation,
+  PassResult,
+  Unreadable,
+} from "./finding.ts";
 import { type Guest, PAGE_SIZE } from "./guest.ts";
 import { Incidents } from "./incidents.ts";
-import { InvariantData } from "./invariant_data.ts";
-import { KernelText } from "./kernel_text.ts";
+import { KernelMapping } from "./kernel_mapping.ts";
 import { look } from "./look.ts";
 import { PageTables } from "./page_tables.ts";
 import { rules } from "./rules.ts";
@@ -64,6 +69,7 @@ export class Guard {
   #report: (event: EventBody) => void;
   #incidents = new Incidents();
   #unreadable = new Set<string>();
+  #instrumentation: ReadonlySet<string> = new Set();
   #regions: TrustedRegion[] = [];
   #detectors: Detector[] = [];
   #booted = false;
@@ -100,30 +106,31 @@ export class Guard {
    * @throws {UnreadableMemoryError} If a region is not mapped
    */
   arm(): void {
-    const { symbols, regions } = this.#profile;
+    const { symbols, regions, protectable } = this.#profile;
     this.#guest.refresh();
     const booted = this.#profile.booted(this.#guest);
     if (this.#regions.length === 0) {
       this.#regions = regions.map((region) => trustRegion(this.#guest, region));
     }
-    const entries = this.#guest.protect(this.#regions);
-    this.#detectors = [
-      new KernelText(this.#guest, symbols, this.#regions),
-      new InvariantData(this.#guest, symbols, this.#regions),
-    ];
+    const entries = protectable ? this.#guest.protect(this.#regions) : 0;
+    this.#detectors = contentDetectors(
+      this.#guest,
+      this.#profile,
+      this.#regions,
+    );
     if (booted) {
+      const Tables = protectable ? PageTables : KernelMapping;
       this.#detectors.push(
-        new PageTables(this.#guest, symbols, this.#regions),
+        new Tables(this.#guest, symbols, this.#regions),
         new TrapTable(this.#guest, this.#profile),
+        ...stateDetectors(this.#guest, this.#profile, false),
       );
-      if (this.#profile.singleAddressSpace) {
-        this.#detectors.push(new AddressSpace(this.#guest));
-      }
     }
+    this.#profile.refresh?.();
     const { findings } = look(this.#guest, this.#detectors, symbols, false);
     this.#atArming = new Set(findings.map(({ key }) => key));
     this.#booted = booted;
-    this.#rehearse();
+    if (protectable) this.#rehearse();
     this.#report({
       type: "armed",
       os: this.#profile.os,
@@ -149,13 +156,14 @@ export class Guard {
   /** One look at the guest by every rule at work. */
   #look(full: boolean): PassResult {
     this.#guest.refresh();
-    const { findings, unreadable } = look(
+    this.#profile.refresh?.();
+    const result = look(
       this.#guest,
       this.#detectors,
       this.#profile.symbols,
       full,
     );
-    return { findings: this.#attribute(findings), unreadable };
+    return { ...result, findings: this.#attribute(result.findings) };
   }
 
   /** What was so before the tables were watched does not tell how it came. */
@@ -179,6 +187,7 @@ export class Guard {
     const full = this.#passes++ % this.#options.fullPassEvery === 0;
     const first = this.#look(full);
     this.#reportUnreadable([...notArmed, ...first.unreadable]);
+    this.#reportInstrumentation(first.instrumentation);
     if (first.findings.length === 0) {
       this.#incidents.fromPass([]);
       return;
@@ -328,6 +337,16 @@ export class Guard {
       }
     }
     this.#unreadable = new Set(keyed.map(([key]) => key));
+  }
+
+  /** Once each: what is gone and comes back is told again. */
+  #reportInstrumentation(now: readonly Instrumentation[]): void {
+    for (const instrumentation of now) {
+      if (!this.#instrumentation.has(instrumentation.by)) {
+        this.#report({ type: "instrumentation", instrumentation });
+      }
+    }
+    this.#instrumentation = new Set(now.map(({ by }) => by));
   }
 
   /**

@@ -1,7 +1,6 @@
-import type { GuestMemory } from "../guestos/memory.ts";
+import type { KernelMemory } from "../guestos/memory.ts";
 import type { AliasScan } from "../xen/aliases.ts";
 import type { Mapped, NotMapped } from "../xen/page_walk.ts";
-import type { CpuState } from "../xen/vcpu_context.ts";
 
 /** Bytes of a guest page */
 export const PAGE_SIZE = 4096;
@@ -17,10 +16,8 @@ export interface GuestDomain {
  * A guest as detectors see it: no raw API, and nothing that depends on how the
  * memory is reached.
  */
-export interface Guest extends GuestMemory {
+export interface Guest extends KernelMemory {
   readonly domain: GuestDomain;
-  /** State of each virtual CPU at the last `refresh` */
-  readonly cpus: readonly CpuState[];
   /** Looks at the virtual CPUs anew; all else answers from what they say. */
   refresh(): void;
   /**

@@ -1,7 +1,7 @@
 import type { SymbolTable } from "../guestos/symbol_table.ts";
 import { compareRegion } from "./differences.ts";
 import { eachRegion } from "./each_region.ts";
-import type { Detector, Finding, Unreadable } from "./finding.ts";
+import type { Detector, Finding, Told } from "./finding.ts";
 import type { Guest } from "./guest.ts";
 import { rules } from "./rules.ts";
 import type { TrustedRegion } from "./trusted_region.ts";
@@ -26,7 +26,7 @@ export class InvariantData implements Detector {
     this.#regions = regions.filter(({ kind }) => kind === "data");
   }
 
-  check(): Iterable<Finding | Unreadable> {
+  check(): Iterable<Told> {
     return eachRegion(
       this.rule,
       this.#symbols,

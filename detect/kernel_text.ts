@@ -2,8 +2,9 @@ import type { SymbolTable } from "../guestos/symbol_table.ts";
 import { compareRegion } from "./differences.ts";
 import { eachRegion } from "./each_region.ts";
 import { elfHash } from "./elf_hash.ts";
-import type { Detector, Finding, Unreadable } from "./finding.ts";
+import type { Detector, Finding, Told } from "./finding.ts";
 import { type Guest, PAGE_SIZE } from "./guest.ts";
+import { LivingText } from "./living_text.ts";
 import { rules } from "./rules.ts";
 import type { TrustedRegion } from "./trusted_region.ts";
 
@@ -17,6 +18,7 @@ export class KernelText implements Detector {
   #guest: Guest;
   #symbols: SymbolTable;
   #regions: readonly TrustedRegion[];
+  #living = new Map<TrustedRegion, LivingText>();
 
   constructor(
     guest: Guest,
@@ -26,19 +28,36 @@ export class KernelText implements Detector {
     this.#guest = guest;
     this.#symbols = symbols;
     this.#regions = regions.filter(({ kind }) => kind === "code");
+    for (const region of this.#regions) {
+      if (region.living === undefined) continue;
+      this.#living.set(region, new LivingText(guest, symbols, region));
+    }
   }
 
-  check(full: boolean): Iterable<Finding | Unreadable> {
+  /** Places that the kernel was changing at the last look. */
+  get changing(): number {
+    return this.#living.values().reduce(
+      (sum, { changing }) => sum + changing,
+      0,
+    );
+  }
+
+  check(full: boolean): Iterable<Told> {
     return eachRegion(this.rule, this.#symbols, this.#regions, (region) => {
-      const told = [
+      const living = this.#living.get(region);
+      const told: Told[] = [
         ...compareRegion(
           this.#guest,
           this.#symbols,
           region,
           this.rule,
           "kernel code was changed",
+          living,
         ),
+        ...living?.instrumentation() ?? [],
       ];
+      // What a kernel changes by itself has no hash of its own
+      if (living !== undefined) return told;
       // Bytes say more than hashes; hashes find what bytes could not
       return full && told.length === 0 ? this.#compareHashes(region) : told;
     });

@@ -1,5 +1,11 @@
 import type { SymbolTable } from "../guestos/symbol_table.ts";
-import type { Detector, Finding, PassResult, Unreadable } from "./finding.ts";
+import type {
+  Detector,
+  Finding,
+  Instrumentation,
+  PassResult,
+  Unreadable,
+} from "./finding.ts";
 import type { Guest } from "./guest.ts";
 import { tellUnreadable } from "./tell_unreadable.ts";
 
@@ -18,10 +24,12 @@ export function look(
 ): PassResult {
   const findings: Finding[] = [];
   const unreadable: Unreadable[] = [];
+  const instrumentation: Instrumentation[] = [];
   for (const detector of detectors) {
     try {
       for (const told of detector.check(full)) {
         if ("reason" in told) unreadable.push(told);
+        else if ("by" in told) instrumentation.push(told);
         else findings.push(told);
       }
     } catch (error) {
@@ -29,5 +37,5 @@ export function look(
     }
   }
   if (findings.length > 0 || unreadable.length > 0) guest.assertAlive();
-  return { findings, unreadable };
+  return { findings, unreadable, instrumentation };
 }

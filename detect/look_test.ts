@@ -58,6 +58,7 @@ Deno.test("a place that a rule cannot tell of is no finding", () => {
     {
       findings: [],
       unreadable: [place],
+      instrumentation: [],
     },
   );
 });

@@ -21,4 +21,45 @@ export const rules = {
   pageTables: { id: "XK-003", title: "page tables", technique: rootkit },
   trapTable: { id: "XK-004", title: "trap table", technique: impair },
   addressSpace: { id: "XK-005", title: "address space", technique: rootkit },
+  systemCalls: {
+    id: "XK-006",
+    title: "system call dispatch",
+    technique: rootkit,
+  },
+  instrumentation: {
+    id: "XK-007",
+    title: "instrumentation",
+    technique: rootkit,
+  },
+  contradiction: {
+    id: "XK-008",
+    title: "contradiction in the kernel",
+    technique: rootkit,
+  },
+  executableMemory: {
+    id: "XK-009",
+    title: "executable memory without an owner",
+    technique: rootkit,
+  },
+  writableCode: {
+    id: "XK-010",
+    title: "memory both writable and executable",
+    technique: impair,
+  },
+  descriptorTables: {
+    id: "XK-011",
+    title: "descriptor tables",
+    technique: rootkit,
+  },
+  systemCallEntry: {
+    id: "XK-012",
+    title: "system call entry",
+    technique: rootkit,
+  },
+  controlRegisters: {
+    id: "XK-013",
+    title: "control registers",
+    technique: impair,
+  },
+  moduleText: { id: "XK-014", title: "module text", technique: rootkit },
 } as const satisfies Record<string, Rule>;

@@ -1,6 +1,6 @@
 import type { Profile } from "../guestos/profile.ts";
 import type { Detector, Finding } from "./finding.ts";
-import type { CpuState } from "../xen/vcpu_context.ts";
+import type { PvCpuState } from "../guestos/cpu_state.ts";
 import type { Guest } from "./guest.ts";
 import { littleEndian } from "./little_endian.ts";
 import { rules } from "./rules.ts";
@@ -20,7 +20,7 @@ function callback(address: bigint): Handler {
   return { ...NONE, address };
 }
 
-function read({ traps, callbacks }: CpuState): Map<string, Handler> {
+function read({ traps, callbacks }: PvCpuState): Map<string, Handler> {
   return new Map<string, Handler>([
     ...traps.map(({ vector, address, cs, flags }) =>
       [`trap ${vector}`, { address, cs, flags }] as const
@@ -31,8 +31,13 @@ function read({ traps, callbacks }: CpuState): Map<string, Handler> {
   ]);
 }
 
+/** The virtual CPUs; other than PV guests register no handlers with Xen. */
+function pvCpus(guest: Guest): PvCpuState[] {
+  return guest.cpus.filter((cpu) => cpu.kind === "pv");
+}
+
 /** Whether a virtual CPU has the very handlers that it had. */
-function isSame(now: CpuState, before: CpuState | undefined): boolean {
+function isSame(now: PvCpuState, before: PvCpuState | undefined): boolean {
   return now.traps === before?.traps &&
     now.callbacks.event === before.callbacks.event &&
     now.callbacks.failsafe === before.callbacks.failsafe &&
@@ -50,12 +55,12 @@ export class TrapTable implements Detector {
   /** By virtual CPU, then by what the handler is for */
   #trusted: Map<number, Map<string, Handler>>;
   /** By virtual CPU, its state when it was last found to be right */
-  #right = new Map<number, CpuState>();
+  #right = new Map<number, PvCpuState>();
 
   constructor(guest: Guest, profile: Profile) {
     this.#guest = guest;
     this.#profile = profile;
-    this.#trusted = new Map(guest.cpus.map((cpu) => [cpu.vcpu, read(cpu)]));
+    this.#trusted = new Map(pvCpus(guest).map((cpu) => [cpu.vcpu, read(cpu)]));
     for (const handlers of this.#trusted.values()) {
       for (const [vector, address] of profile.handlers) {
         const name = `trap ${vector}`;
@@ -66,7 +71,7 @@ export class TrapTable implements Detector {
 
   check(): Finding[] {
     const findings: Finding[] = [];
-    for (const cpu of this.#guest.cpus) {
+    for (const cpu of pvCpus(this.#guest)) {
       const { vcpu } = cpu;
       if (isSame(cpu, this.#right.get(vcpu))) continue;
       const now = read(cpu);

@@ -1,6 +1,128 @@
 import type { KernelFile } from "./kernel_file.ts";
-import type { GuestMemory } from "./memory.ts";
+import type { GuestMemory, KernelMemory } from "./memory.ts";
 import type { SymbolTable } from "./symbol_table.ts";
+
+/**
+ * What a difference in code is that its own kernel may have made.
+ *
+ * - `own`: one of the forms that the kernel gives this very place, and the one
+ *   that its data asks for now
+ * - `changing`: on the way from one form to another, or not yet on the way; it
+ *   does not last
+ * - `instrumented`: somebody's hook that the kernel knows of and accounts for
+ * - `foreign`: nothing that the kernel does
+ */
+export type CodeState =
+  | { readonly kind: "own" }
+  | { readonly kind: "changing" }
+  | {
+    readonly kind: "instrumented";
+    /** What it is and whose: `kprobe of module lab` */
+    readonly by: string;
+  }
+  | {
+    readonly kind: "foreign";
+    /** One sentence without symbol and address */
+    readonly summary: string;
+  };
+
+/** A place in code, and what it shows. */
+export interface CodeChange {
+  /** Guest virtual address of the place */
+  readonly start: bigint;
+  /** Bytes that the state is of */
+  readonly size: number;
+  readonly state: CodeState;
+}
+
+/** The places of a region of code that the kernel rewrites while it runs. */
+export interface LivingCode {
+  /**
+   * Judges a difference.
+   *
+   * @param address Of a byte that differs from the trusted copy
+   * @param read Reads the region's bytes as they are now
+   * @throws {UnreadableMemoryError} If the guest's data cannot be read
+   */
+  judge(
+    address: bigint,
+    read: (address: bigint, size: number) => Uint8Array,
+  ): CodeChange;
+}
+
+/** A part of a region that findings are told of by name. */
+export interface Asset {
+  readonly name: string;
+  /** Guest virtual address */
+  readonly start: bigint;
+  readonly size: number;
+  /** What it is for, which chooses the rule */
+  readonly kind: "system call dispatch" | "descriptor table";
+}
+
+/** A range of executable memory with an owner. */
+export interface OwnedCode {
+  /** Who: `module xfs` */
+  readonly name: string;
+  /** Guest virtual address */
+  readonly start: bigint;
+  /** First address behind it */
+  readonly end: bigint;
+}
+
+/** Who owns the executable memory of a kernel. */
+export interface CodeMap {
+  /** Where a kernel may have executable memory, and where it mostly has it */
+  readonly all: { readonly start: bigint; readonly end: bigint };
+  readonly usual: { readonly start: bigint; readonly end: bigint };
+  /**
+   * The owners by the kernel's own lists as they are now.
+   *
+   * @throws {UnreadableMemoryError} If a list cannot be read
+   */
+  owners(): readonly OwnedCode[];
+  /**
+   * Pages that belong together with one that no list has, and are the kernel's
+   * own making by their looks.
+   *
+   * @param page The first page's bytes
+   * @returns 0 if it is nothing of the kernel's
+   */
+  pagesByLooks?(page: Uint8Array): number;
+}
+
+/** Code that comes and goes, such as that of a module. */
+export interface LoadedCode {
+  /** Who it belongs to: `module xfs` */
+  readonly name: string;
+  /** Guest virtual address, page aligned */
+  readonly start: bigint;
+  /** Bytes, a multiple of the page size */
+  readonly size: number;
+  /** What it must be, as far as is known; the first reading if not */
+  /**
+   * What it must be.
+   *
+   * @param found What it is now: the first reading is trusted but for the
+   *   places that the kernel rewrites
+   */
+  trust?(found: Uint8Array): Uint8Array;
+  readonly living?: LivingCode;
+}
+
+/** Where system calls enter a kernel: what each register may hold. */
+export interface EntryPoints {
+  readonly lstar: readonly bigint[];
+  readonly cstar: readonly bigint[];
+  readonly sysenterIp: readonly bigint[];
+}
+
+/** Something in the kernel's memory that contradicts the kernel itself. */
+export interface Contradiction {
+  readonly address: bigint;
+  /** One sentence without symbol and address */
+  readonly summary: string;
+}
 
 /** A range of guest kernel memory that must not change. */
 export interface Region {
@@ -17,6 +139,9 @@ export interface Region {
    * file tells them: then the first reading is trusted.
    */
   readonly trusted?: Uint8Array;
+  /** Where the kernel itself changes it; nowhere if left out */
+  readonly living?: LivingCode;
+  readonly assets?: readonly Asset[];
 }
 
 /** One illegal write that the guest's own page-fault handler announced. */
@@ -62,6 +187,24 @@ export interface Profile {
   readonly handlers: ReadonlyMap<number, bigint>;
   /** Whether the kernel lives in one address space, so that CR3 never changes */
   readonly singleAddressSpace: boolean;
+  /**
+   * Whether the regions can be made read-only: no kernel that changes its own
+   * code or page tables bears it.
+   */
+  readonly protectable: boolean;
+  /** What contradicted the kernel when the profile was made */
+  readonly contradictions: readonly Contradiction[];
+  /** Forgets what was read of the guest's data; to be called before each look. */
+  refresh?(): void;
+  /** Who owns executable memory, where the kernel tells */
+  readonly codeMap?: CodeMap;
+  /** The code that is loaded now, for each look anew */
+  loadedCode?(): readonly LoadedCode[];
+  readonly entryPoints?: EntryPoints;
+  /** Guest virtual address of the interrupt descriptor table */
+  readonly idt?: bigint;
+  /** What an operator may want to know of how the profile was made */
+  readonly notes: readonly string[];
   readonly faultChannel?: FaultChannel;
   /**
    * Whether the kernel has set up its own page tables and handlers. Before
@@ -81,8 +224,12 @@ export interface ProfileModule {
   /**
    * The profile of one kernel.
    *
+   * @param kernel The kernel file, where it is at hand
+   * @param memory The guest's memory
    * @throws {SyntaxError} If the file lacks what the profile needs; the
    *   message names it
+   * @throws {ProfileError} If the guest's memory does not tell what is needed
+   * @throws {UnreadableMemoryError} If the guest's memory cannot be read
    */
-  open(kernel: KernelFile): Profile;
+  open(kernel: KernelFile | undefined, memory: KernelMemory): Profile;
 }

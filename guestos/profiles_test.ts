@@ -14,6 +14,11 @@ Deno.test("the kernel file's notes choose the profile", () => {
   assertEquals(chooseProfile(kernel("SimpleOS")).name, "simpleos");
 });
 
+Deno.test("a kernel of Linux is known by its notes, and taken for granted without a file", () => {
+  assertEquals(chooseProfile(kernel("linux")).name, "linux");
+  assertEquals(chooseProfile(undefined).name, "linux");
+});
+
 Deno.test("a name chooses the profile whatever the notes say", () => {
   assertEquals(chooseProfile(kernel("NetBSD"), "simpleos").name, "simpleos");
 });
@@ -22,7 +27,7 @@ Deno.test("an unknown name is told with the known ones", () => {
   assertThrows(
     () => chooseProfile(kernel("SimpleOS"), "windows"),
     RangeError,
-    'No profile is called "windows"; known: simpleos',
+    'No profile is called "windows"; known: linux, simpleos',
   );
 });
 
@@ -30,7 +35,7 @@ Deno.test("a kernel that none recognises is told by what it says it is", () => {
   assertThrows(
     () => chooseProfile(kernel("NetBSD")),
     RangeError,
-    'No profile fits /boot/kernel (guest OS "NetBSD"); known: simpleos',
+    'No profile fits /boot/kernel (guest OS "NetBSD"); known: linux, simpleos',
   );
   assertThrows(
     () => chooseProfile(kernel()),

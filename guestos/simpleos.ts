@@ -1,6 +1,7 @@
 import type { KernelFile } from "./kernel_file.ts";
 import type { GuestMemory } from "./memory.ts";
 import type { Profile, ProfileModule, Region } from "./profile.ts";
+import { ProfileError } from "./profile_error.ts";
 import { pvTrapTable } from "./pv_trap_table.ts";
 import { simpleosFaultChannel } from "./simpleos_fault_channel.ts";
 import { type GuestSymbol, SymbolTable } from "./symbol_table.ts";
@@ -15,14 +16,20 @@ const MAX_RANGE = 64n * 1024n * 1024n;
  * SimpleOS, the small guest kernel of the tests. Source of its symbols and of
  * its notes: tests/simpleos.
  */
-export const simpleos: ProfileModule = {
+export const simpleos = {
   name: "simpleos",
 
   recognises(kernel: KernelFile): boolean {
     return kernel.xenNote(XenNote.GUEST_OS) === "SimpleOS";
   },
 
-  open(kernel: KernelFile): Profile {
+  open(kernel: KernelFile | undefined): Profile {
+    if (kernel === undefined) {
+      throw new ProfileError(
+        "kernel file",
+        "SimpleOS is known by its file alone; name it with --kernel FILE",
+      );
+    }
     const { path, elf } = kernel;
     const symbols = new SymbolTable(elf.symbols);
     const text = range(path, symbols, "_text", "_etext");
@@ -58,6 +65,9 @@ export const simpleos: ProfileModule = {
         [PAGE_FAULT_VECTOR, pageFaultEntry],
       ]),
       singleAddressSpace: true,
+      protectable: true,
+      contradictions: [],
+      notes: [],
       faultChannel: simpleosFaultChannel,
       booted(memory: GuestMemory): boolean {
         const bytes = memory.read(bootComplete, 4);
@@ -66,7 +76,7 @@ export const simpleos: ProfileModule = {
       },
     };
   },
-};
+} satisfies ProfileModule;
 
 /** Guest virtual addresses, page aligned; `end` is the first one after it. */
 interface Range {

@@ -1,4 +1,4 @@
-import { assert, assertEquals } from "@std/assert";
+import { assert, assertEquals, assertMatch } from "@std/assert";
 import { rules } from "../detect/rules.ts";
 import { type Module, parseModule } from "./architecture/modules.ts";
 import {
@@ -110,13 +110,21 @@ Deno.test("every rule has its page, and every page its rule", () => {
   );
 });
 
-Deno.test("every rule is at work in one detector", () => {
-  const named = modules.filter(({ source }) =>
+Deno.test("every rule is at work, and those of a detector in a file of its own", () => {
+  const program = modules.filter(({ path }) => !isForTests(path));
+  const detectors = program.filter(({ source }) =>
     /\bimplements Detector\b/.test(source)
-  ).flatMap(({ source }) =>
-    Array.from(source.matchAll(/readonly rule = rules\.(\w+);/g), ([, r]) => r!)
   );
-  assertEquals(named.sort(), Object.keys(rules).sort());
+  for (const { path, source } of detectors) {
+    assertMatch(source, /readonly rule = rules\.\w+;/, path);
+  }
+  const used = program.flatMap(({ source }) =>
+    Array.from(source.matchAll(/\brules\.(\w+)/g), ([, rule]) => rule!)
+  );
+  assertEquals(
+    Object.keys(rules).filter((rule) => !used.includes(rule)),
+    [],
+  );
 });
 
 Deno.test("a wrong import is seen, in each of its forms", () => {

@@ -90,6 +90,9 @@ export function guardedKernel(booted = true): GuardedKernel {
     ],
     handlers: new Map([[14, PAGE_FAULT]]),
     singleAddressSpace: true,
+    protectable: true,
+    contradictions: [],
+    notes: [],
     faultChannel: simpleosFaultChannel,
     booted: (memory) => memory.read(SCRATCH, 1)[0] === 1,
   };

@@ -1,12 +1,16 @@
-import { UnreadableMemoryError } from "../../guestos/memory.ts";
+import {
+  type MappedRanges,
+  UnreadableMemoryError,
+} from "../../guestos/memory.ts";
 import type { AliasScan } from "../../xen/aliases.ts";
 import type { Mapped, NotMapped, WalkStep } from "../../xen/page_walk.ts";
-import type { CpuState } from "../../xen/vcpu_context.ts";
+import type { PvCpuState } from "../../guestos/cpu_state.ts";
 import type { GuardedGuest } from "../guard.ts";
 import { PAGE_SIZE } from "../guest.ts";
 
 const PRESENT = 1n;
 const WRITABLE = 2n;
+const NO_EXECUTE = 1n << 63n;
 const FLAGS = PRESENT | WRITABLE;
 const FRAME_SHIFT = 12n;
 
@@ -28,7 +32,8 @@ export class SyntheticGuest implements GuardedGuest {
     name: "synthetic",
     uuid: "00000000-0000-4000-8000-000000000007",
   };
-  cpus: CpuState[] = [{
+  cpus: PvCpuState[] = [{
+    kind: "pv",
     vcpu: 0,
     root: TABLES[0],
     ip: 0n,
@@ -140,6 +145,25 @@ export class SyntheticGuest implements GuardedGuest {
           byte !== trusted[from + at]
         );
       });
+  }
+
+  useRoot(): void {}
+
+  mapped(
+    start: bigint,
+    end: bigint,
+    onlyExecutable = false,
+  ): MappedRanges {
+    const ranges = [...this.#entries].filter(([address, entry]) =>
+      address >= start && address < end && (entry & PRESENT) !== 0n &&
+      (!onlyExecutable || (entry & NO_EXECUTE) === 0n)
+    ).map(([address, entry]) => ({
+      start: address,
+      size: BigInt(PAGE_SIZE),
+      writable: (entry & WRITABLE) !== 0n,
+      executable: (entry & NO_EXECUTE) === 0n,
+    }));
+    return { ranges, complete: this.complete };
   }
 
   walks(start: bigint, size: number): readonly (Mapped | NotMapped)[] {

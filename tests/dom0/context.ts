@@ -1,6 +1,6 @@
 import { readKernelFile } from "../../guestos/kernel_file.ts";
 import type { Profile } from "../../guestos/profile.ts";
-import { chooseProfile } from "../../guestos/profiles.ts";
+import { simpleos } from "../../guestos/simpleos.ts";
 import { type Domain, findDomain } from "../../xen/domains.ts";
 import { XenHost } from "../../xen/host.ts";
 import { Journal } from "../../xen/journal.ts";
@@ -44,7 +44,7 @@ export async function openContext(
   kernel: string,
 ): Promise<Context> {
   const file = await readKernelFile(kernel);
-  const profile = chooseProfile(file).open(file);
+  const profile = simpleos.open(file);
   using stack = new DisposableStack();
   const host = stack.use(new XenHost());
   const domain = findDomain(host.control, host.store, name);

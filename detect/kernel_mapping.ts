@@ -1,0 +1,118 @@
+import type { SymbolTable } from "../guestos/symbol_table.ts";
+import type { Mapped, NotMapped } from "../xen/page_walk.ts";
+import type { Detector, Drift, Finding, Unreadable } from "./finding.ts";
+import { type Guest, PAGE_SIZE } from "./guest.ts";
+import { rules } from "./rules.ts";
+import type { TrustedRegion } from "./trusted_region.ts";
+
+/** One region with the frames that it had when xkmon armed. */
+interface Baseline {
+  readonly region: TrustedRegion;
+  /** By page; none for a page that was not mapped */
+  readonly frames: readonly (bigint | undefined)[];
+  /** What was looked at last, and had nothing to tell */
+  right?: readonly (Mapped | NotMapped)[];
+}
+
+/** Pages in a row about which the same is to be told. */
+interface Run {
+  readonly first: number;
+  pages: number;
+  readonly drift: Drift;
+  readonly summary: string;
+}
+
+/**
+ * XK-003 for a kernel that manages its own page tables: each page of a region
+ * leads to the frame to which it led when xkmon armed and is not writable;
+ * only code is executable. Tables may be split and joined, flags of other
+ * kinds may change.
+ */
+export class KernelMapping implements Detector {
+  readonly rule = rules.pageTables;
+  #guest: Guest;
+  #symbols: SymbolTable;
+  #baselines: Baseline[];
+
+  /** The frames that the page tables name now are trusted. */
+  constructor(
+    guest: Guest,
+    symbols: SymbolTable,
+    regions: readonly TrustedRegion[],
+  ) {
+    this.#guest = guest;
+    this.#symbols = symbols;
+    this.#baselines = regions.map((region) => ({
+      region,
+      frames: guest.walks(region.start, region.size).map((walk) =>
+        walk.kind === "mapped" ? walk.frame : undefined
+      ),
+    }));
+  }
+
+  *check(): Generator<Finding | Unreadable> {
+    for (const baseline of this.#baselines) {
+      const { region, frames } = baseline;
+      const walks = this.#guest.walks(region.start, region.size);
+      if (walks === baseline.right) continue;
+      const told = this.#judge(region, frames, walks);
+      baseline.right = told.length === 0 ? walks : undefined;
+      yield* told;
+    }
+  }
+
+  #judge(
+    region: TrustedRegion,
+    frames: readonly (bigint | undefined)[],
+    walks: readonly (Mapped | NotMapped)[],
+  ): (Finding | Unreadable)[] {
+    const runs: Run[] = [];
+    for (const [page, walk] of walks.entries()) {
+      const wrong = judgePage(region, frames[page], walk);
+      if (wrong === undefined) continue;
+      const last = runs.at(-1);
+      const joins = last !== undefined && last.first + last.pages === page &&
+        last.summary === wrong.summary;
+      if (joins) last.pages++;
+      else runs.push({ first: page, pages: 1, ...wrong });
+    }
+    return runs.map(({ first, pages, drift, summary }) => {
+      const address = region.start + BigInt(first * PAGE_SIZE);
+      const symbol = this.#symbols.describe(address);
+      if (drift === "unmapped") {
+        const reason = pages === 1 ? summary : `${summary}, ${pages} pages`;
+        return { rule: this.rule, what: symbol, address, reason };
+      }
+      return {
+        rule: this.rule,
+        seen: "drift",
+        drift,
+        what: region.name,
+        address,
+        symbol,
+        summary: pages === 1 ? summary : `${summary}, ${pages} pages from here`,
+        key: `${this.rule.id} ${address.toString(16)} ${drift} ${pages}`,
+      };
+    });
+  }
+}
+
+function judgePage(
+  { kind }: TrustedRegion,
+  frame: bigint | undefined,
+  walk: Mapped | NotMapped,
+): { drift: Drift; summary: string } | undefined {
+  if (walk.kind !== "mapped") {
+    return { drift: "unmapped", summary: `not mapped (${walk.kind})` };
+  }
+  if (frame !== undefined && walk.frame !== frame) {
+    return { drift: "swapped", summary: "page leads to another frame" };
+  }
+  if (walk.writable) {
+    return { drift: "writable", summary: "page is writable" };
+  }
+  if (kind === "data" && walk.executable) {
+    return { drift: "entry", summary: "page of data is executable" };
+  }
+  return undefined;
+}

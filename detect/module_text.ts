@@ -1,0 +1,81 @@
+import type { LoadedCode } from "../guestos/profile.ts";
+import type { SymbolTable } from "../guestos/symbol_table.ts";
+import { compareRegion } from "./differences.ts";
+import type { Detector, Told } from "./finding.ts";
+import type { Guest } from "./guest.ts";
+import { LivingText } from "./living_text.ts";
+import { rules } from "./rules.ts";
+import { tellUnreadable } from "./tell_unreadable.ts";
+import { type TrustedRegion, trustRegion } from "./trusted_region.ts";
+
+/** One piece of loaded code under watch. */
+interface Watched {
+  readonly region: TrustedRegion;
+  readonly living: LivingText;
+}
+
+/**
+ * XK-014: code that was loaded into the kernel stays what it was when it was
+ * first seen, as long as it is loaded.
+ */
+export class ModuleText implements Detector {
+  readonly rule = rules.moduleText;
+  #guest: Guest;
+  #symbols: SymbolTable;
+  #loaded: () => readonly LoadedCode[];
+  /** By name and place */
+  #watched = new Map<string, Watched>();
+
+  /** @param loaded What is loaded now */
+  constructor(
+    guest: Guest,
+    symbols: SymbolTable,
+    loaded: () => readonly LoadedCode[],
+  ) {
+    this.#guest = guest;
+    this.#symbols = symbols;
+    this.#loaded = loaded;
+  }
+
+  *check(): Generator<Told> {
+    const now = new Map<string, Watched>();
+    for (const code of this.#loaded()) {
+      const key = `${code.name} ${code.start} ${code.size}`;
+      try {
+        const watched = this.#watched.get(key) ?? this.#watch(code);
+        now.set(key, watched);
+        const { region, living } = watched;
+        yield* compareRegion(
+          this.#guest,
+          this.#symbols,
+          region,
+          this.rule,
+          `code of ${code.name} was changed`,
+          living,
+        );
+        yield* living.instrumentation();
+      } catch (error) {
+        yield tellUnreadable(this.rule, this.#symbols, error);
+      }
+    }
+    this.#watched = now;
+  }
+
+  #watch(code: LoadedCode): Watched {
+    const { name, start, size, living, trust } = code;
+    const region = trustRegion(this.#guest, {
+      name,
+      kind: "code",
+      start,
+      size,
+      ...(living === undefined ? {} : { living }),
+      ...(trust === undefined
+        ? {}
+        : { trusted: trust(this.#guest.read(start, size)) }),
+    });
+    return {
+      region,
+      living: new LivingText(this.#guest, this.#symbols, region),
+    };
+  }
+}

@@ -1,0 +1,56 @@
+import type { EntryPoints } from "../guestos/profile.ts";
+import type { SymbolTable } from "../guestos/symbol_table.ts";
+import type { Detector, Finding } from "./finding.ts";
+import type { Guest } from "./guest.ts";
+import { littleEndian } from "./little_endian.ts";
+import { rules } from "./rules.ts";
+
+const REGISTERS = [
+  { register: "lstar", name: "LSTAR" },
+  { register: "cstar", name: "CSTAR" },
+  { register: "sysenterIp", name: "SYSENTER_EIP" },
+] as const;
+
+/**
+ * XK-012: system calls enter the kernel where the kernel means them to, on
+ * every virtual CPU. A PV guest enters by Xen: see XK-004.
+ */
+export class SystemCallEntry implements Detector {
+  readonly rule = rules.systemCallEntry;
+  #guest: Guest;
+  #symbols: SymbolTable;
+  #entryPoints: EntryPoints;
+
+  constructor(guest: Guest, symbols: SymbolTable, entryPoints: EntryPoints) {
+    this.#guest = guest;
+    this.#symbols = symbols;
+    this.#entryPoints = entryPoints;
+  }
+
+  check(): Finding[] {
+    const findings: Finding[] = [];
+    for (const cpu of this.#guest.cpus) {
+      if (cpu.kind !== "hvm" || cpu.msrs === undefined) continue;
+      for (const { register, name } of REGISTERS) {
+        const found = cpu.msrs[register];
+        const allowed = this.#entryPoints[register];
+        if (allowed.includes(found)) continue;
+        const [expected = 0n] = allowed;
+        findings.push({
+          rule: this.rule,
+          seen: "drift",
+          what: name,
+          address: found,
+          symbol: this.#symbols.describe(found),
+          summary: `${name} of vCPU ${cpu.vcpu} leads to ${
+            this.#symbols.describe(found)
+          } and not to ${this.#symbols.describe(expected)}`,
+          expected: littleEndian(expected),
+          found: littleEndian(found),
+          key: `${this.rule.id} ${cpu.vcpu} ${name} ${found.toString(16)}`,
+        });
+      }
+    }
+    return findings;
+  }
+}

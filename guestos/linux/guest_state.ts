@@ -1,0 +1,36 @@
+import type { GuestMemory } from "../memory.ts";
+import { CodeOwners } from "./code_owners.ts";
+import { GuestReader } from "./guest_reader.ts";
+import type { LinuxImage } from "./linux_image.ts";
+
+/**
+ * What a guest's data says at one look: read when it is asked for, and once
+ * only until it is forgotten.
+ */
+export class GuestState {
+  readonly image: LinuxImage;
+  readonly memory: GuestMemory;
+  #data: GuestReader | undefined;
+  #owners: CodeOwners | undefined;
+
+  constructor(image: LinuxImage, memory: GuestMemory) {
+    this.image = image;
+    this.memory = memory;
+  }
+
+  /** The kernel's variables. */
+  get data(): GuestReader {
+    return this.#data ??= new GuestReader(this.memory, this.image.base);
+  }
+
+  /** The kernel's lists of code and hooks. */
+  get owners(): CodeOwners {
+    return this.#owners ??= new CodeOwners(this.image, this.memory);
+  }
+
+  /** Forgets all, for the next look. */
+  refresh(): void {
+    this.#data = undefined;
+    this.#owners = undefined;
+  }
+}

@@ -1,0 +1,263 @@
+import type { KernelFile } from "../kernel_file.ts";
+import type { GuestMemory, KernelMemory } from "../memory.ts";
+import type {
+  Asset,
+  CodeMap,
+  EntryPoints,
+  LoadedCode,
+  Profile,
+  ProfileModule,
+  Region,
+} from "../profile.ts";
+import { ProfileError } from "../profile_error.ts";
+import type { SymbolTable } from "../symbol_table.ts";
+import { XenNote } from "../xen_note.ts";
+import { GuestState } from "./guest_state.ts";
+import { LinuxImage } from "./linux_image.ts";
+import { locateKernel } from "./locate_kernel.ts";
+import { moduleSites } from "./module_sites.ts";
+import type { ReturnThunk } from "./patches/returns.ts";
+import {
+  afterInitContradictions,
+  predictRodata,
+  rodataRange,
+} from "./predict_rodata.ts";
+import { predictText } from "./predict_text.ts";
+import { unnamedProgram } from "./unnamed_program.ts";
+import type { TextSite } from "./sites.ts";
+import { TextSites } from "./text_sites.ts";
+
+const PAGE_SIZE = 4096;
+const READ_SIZE = 1 << 24;
+const MAX_BANNER = 512;
+/** Code of the largest module, bytes */
+const MAX_MODULE = 16 << 20;
+
+/** The kernel half; in that of a PV guest the first slots are Xen's */
+const KERNEL_HALF = 0xffff_8000_0000_0000n;
+const PV_KERNEL_HALF = 0xffff_8800_0000_0000n;
+/** Where kernel and modules are */
+const IMAGES = 0xffff_ffff_8000_0000n;
+const LAST_PAGE = 0xffff_ffff_ffff_f000n;
+
+/** Where system calls find their functions, by table and by code */
+const DISPATCH = [
+  "sys_call_table",
+  "ia32_sys_call_table",
+  "x32_sys_call_table",
+  "x64_sys_call",
+  "x32_sys_call",
+  "ia32_sys_call",
+  "do_syscall_64",
+  "entry_SYSCALL_64",
+];
+
+/** Linux on x86-64, from 5.10 on. */
+export const linux: ProfileModule = {
+  name: "linux",
+
+  recognises(kernel: KernelFile): boolean {
+    return kernel.xenNote(XenNote.GUEST_OS) === "linux";
+  },
+
+  open(kernel: KernelFile | undefined, memory: KernelMemory): Profile {
+    const { base, anchor } = locateKernel(memory);
+    if (kernel === undefined) {
+      throw new ProfileError("kernel file", "name it with --kernel FILE");
+    }
+    const image = new LinuxImage(kernel, base);
+    const banner = checkBanner(image, memory, kernel.path);
+    memory.useRoot(memory.frame(image.address(image.need("init_top_pgt"))));
+    const pv = memory.cpus[0]?.kind === "pv";
+
+    const textSize = Math.ceil(image.need("_etext") / PAGE_SIZE) * PAGE_SIZE;
+    const { offset, size } = rodataRange(image);
+    const foundText = readAll(memory, base, textSize);
+    const foundData = readAll(memory, image.address(offset), size);
+    const text = predictText(image, memory, foundText, pv);
+    const rodata = predictRodata(image, foundData);
+    const symbols = image.symbolTable;
+    const state = new GuestState(image, memory);
+    return {
+      os: banner,
+      symbols,
+      regions: [
+        {
+          name: "kernel text",
+          kind: "code",
+          start: base,
+          size: textSize,
+          trusted: text.bytes,
+          living: new TextSites(image, state, text.sites),
+          assets: assets(symbols, base, textSize),
+        },
+        {
+          name: "kernel read-only data",
+          kind: "data",
+          start: image.address(offset),
+          size,
+          trusted: rodata.bytes,
+          assets: assets(symbols, image.address(offset), size),
+        },
+        ...(pv ? [] : [interruptTable(image)]),
+      ],
+      handlers: new Map(),
+      singleAddressSpace: false,
+      protectable: false,
+      contradictions: [...afterInitContradictions(image, foundData)].map(
+        ({ offset, reason }) => ({
+          address: image.address(offset),
+          summary: reason,
+        }),
+      ),
+      notes: [
+        `kernel at 0x${base.toString(16)} by ${anchor}, ` +
+        `${symbols.size} symbols, ${image.btf.size} types, ` +
+        `${text.sites.length} places that it rewrites itself`,
+      ],
+      booted: () => true,
+      refresh: () => state.refresh(),
+      codeMap: codeMap(state, pv),
+      loadedCode: () => loadedCode(state, text.thunk),
+      entryPoints: entryPoints(image),
+      ...(pv ? {} : { idt: image.address(image.need("idt_table")) }),
+    };
+  },
+};
+
+/** The interrupt descriptor table: it does not change after boot. */
+function interruptTable(image: LinuxImage): Region {
+  const start = image.address(image.need("idt_table"));
+  const name = "interrupt descriptor table";
+  return {
+    name,
+    kind: "data",
+    start,
+    size: PAGE_SIZE,
+    assets: [{ name, start, size: PAGE_SIZE, kind: "descriptor table" }],
+  };
+}
+
+/** Who owns executable memory in the kernel half. */
+function codeMap(state: GuestState, pv: boolean): CodeMap {
+  return {
+    all: { start: pv ? PV_KERNEL_HALF : KERNEL_HALF, end: LAST_PAGE },
+    usual: { start: IMAGES, end: LAST_PAGE },
+    owners: () =>
+      state.owners.owners.map(({ kind, name, start, end }) => ({
+        name: `${kind} ${name}`,
+        start,
+        end,
+      })),
+    ...(state.image.btf.sizeOf("bpf_prog_pack") === undefined
+      ? { pagesByLooks: unnamedProgram }
+      : {}),
+  };
+}
+
+/** The code of all modules that are up. */
+function loadedCode(state: GuestState, thunk: ReturnThunk): LoadedCode[] {
+  return state.owners.modules.filter(({ isLive, text }) =>
+    isLive && text.size > 0 && text.size <= MAX_MODULE &&
+    text.start % BigInt(PAGE_SIZE) === 0n
+  ).map((module) => {
+    const { name, text: { start } } = module;
+    const size = Math.ceil(module.text.size / PAGE_SIZE) * PAGE_SIZE;
+    // Made when the module is first seen: tables are read then
+    let sites: readonly TextSite[] | undefined;
+    let living: TextSites | undefined;
+    const take = () => {
+      sites ??= moduleSites(state, module, thunk);
+      return living ??= new TextSites(state.image, state, sites);
+    };
+    return {
+      name: `module ${name}`,
+      start,
+      size,
+      living: { judge: (address, read) => take().judge(address, read) },
+      trust(found: Uint8Array): Uint8Array {
+        take();
+        const trusted = found.slice();
+        for (const { at, size, forms } of sites!) {
+          const place = at - Number(start - state.image.base);
+          const all = forms(state.data);
+          const now = found.subarray(place, place + size).toHex();
+          if (all.some((form) => form.toHex() === now)) continue;
+          trusted.set(all[0]!, place);
+        }
+        return trusted;
+      },
+    };
+  });
+}
+
+/** Where system calls enter the kernel. */
+function entryPoints(image: LinuxImage): EntryPoints {
+  const addresses = (...names: string[]) =>
+    names.map((name) => image.offset(name)).filter((offset) =>
+      offset !== undefined
+    ).map((offset) => image.address(offset));
+  return {
+    lstar: addresses("entry_SYSCALL_64"),
+    cstar: [
+      ...addresses(
+        "entry_SYSCALL_compat",
+        "entry_SYSCALL32_ignore",
+        "ignore_sysret",
+      ),
+      0n,
+    ],
+    sysenterIp: [...addresses("entry_SYSENTER_compat"), 0n],
+  };
+}
+
+/** Reads what is more than one reading may be. */
+function readAll(
+  memory: GuestMemory,
+  start: bigint,
+  size: number,
+): Uint8Array {
+  const bytes = new Uint8Array(size);
+  for (let at = 0; at < size; at += READ_SIZE) {
+    const length = Math.min(READ_SIZE, size - at);
+    bytes.set(memory.read(start + BigInt(at), length), at);
+  }
+  return bytes;
+}
+
+/** The first line that the kernel prints, which must be that of the file. */
+function checkBanner(
+  image: LinuxImage,
+  memory: GuestMemory,
+  path: string,
+): string {
+  const at = image.need("linux_banner");
+  const wanted = image.bytes.subarray(at, at + MAX_BANNER);
+  const end = wanted.indexOf(0);
+  const text = (bytes: Uint8Array) =>
+    String.fromCharCode(...bytes.subarray(0, end)).trim();
+  const found = memory.read(image.address(at), end);
+  if (text(found) !== text(wanted)) {
+    throw new ProfileError(
+      "kernel file",
+      `${path} (${text(wanted)}) is not the kernel that runs`,
+    );
+  }
+  return text(wanted);
+}
+
+function assets(symbols: SymbolTable, start: bigint, size: number): Asset[] {
+  return DISPATCH.flatMap((name) => {
+    const symbol = symbols.get(name);
+    const inside = symbol !== undefined && symbol.address >= start &&
+      symbol.address < start + BigInt(size);
+    return inside
+      ? [{
+        name,
+        start: symbol.address,
+        size: symbol.size,
+        kind: "system call dispatch" as const,
+      }]
+      : [];
+  });
+}

@@ -1,0 +1,39 @@
+import type { GuestReader } from "../guest_reader.ts";
+import type { ImagePart, LinuxImage } from "../linux_image.ts";
+
+/** A kernel's text on its way from the file to what the guest must have. */
+export interface Patching {
+  readonly image: LinuxImage;
+  /** The bytes as patched so far, from `_text` on: the image's own */
+  readonly text: Uint8Array;
+  /** First offset behind the text */
+  readonly end: number;
+  /** The text as it was read from the guest, for what only sites tell */
+  readonly found: Uint8Array;
+  /** The guest's data, for what decides between forms */
+  readonly guest: GuestReader;
+  /** Whether it is a PV guest of Xen */
+  readonly pv: boolean;
+}
+
+/** Offsets that a table of `s32`, each relative to its own place, names. */
+export function* relativeOffsets(
+  { view }: LinuxImage,
+  part: ImagePart | undefined,
+): Generator<number> {
+  if (part === undefined) return;
+  for (let at = part.offset; at + 4 <= part.offset + part.size; at += 4) {
+    const distance = view.getInt32(at, true);
+    // Tables are padded to whole pages
+    if (distance !== 0) yield at + distance;
+  }
+}
+
+/** Whether a site lies in the text: others are in code that was freed. */
+export function inText(
+  { end }: Pick<Patching, "end">,
+  offset: number,
+  size: number,
+): boolean {
+  return offset >= 0 && offset + size <= end;
+}

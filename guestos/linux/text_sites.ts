@@ -1,0 +1,242 @@
+import type { CodeChange, CodeState, LivingCode } from "../profile.ts";
+import type { CodeOwners, FtraceHook } from "./code_owners.ts";
+import { describeCode } from "./describe_code.ts";
+import type { GuestState } from "./guest_state.ts";
+import type { LinuxImage } from "./linux_image.ts";
+import type { TextSite } from "./sites.ts";
+import { BRANCH_SIZE, branchTarget, CALL, JUMP } from "./x86_branch.ts";
+
+const INT3 = 0xcc;
+
+/** What ftrace sites call before it is known what is hooked */
+const COMMON_TRAMPOLINES = ["ftrace_caller", "ftrace_regs_caller"];
+
+function equal(a: Uint8Array, b: Uint8Array): boolean {
+  return a.length === b.length && a.every((byte, i) => byte === b[i]);
+}
+
+/** Whether a form is being written: a breakpoint first, the first byte last. */
+function isBeingWritten(found: Uint8Array, form: Uint8Array): boolean {
+  return found.length > 1 && found[0] === INT3 &&
+    equal(found.subarray(1), form.subarray(1));
+}
+
+function foreign(summary: string): CodeState {
+  return { kind: "foreign", summary };
+}
+
+/**
+ * Judges what stands in a kernel's text by the tables of its own changes, and
+ * by its lists of who hooks it.
+ */
+export class TextSites implements LivingCode {
+  #image: LinuxImage;
+  #state: GuestState;
+  #sites: readonly TextSite[];
+  #starts: Uint32Array;
+
+  /**
+   * @param image The kernel
+   * @param state What the guest's data says, look by look
+   * @param sites Ascending by place
+   */
+  constructor(
+    image: LinuxImage,
+    state: GuestState,
+    sites: readonly TextSite[],
+  ) {
+    this.#image = image;
+    this.#state = state;
+    this.#sites = sites;
+    this.#starts = Uint32Array.from(sites, ({ at }) => at);
+  }
+
+  get #lists(): CodeOwners {
+    return this.#state.owners;
+  }
+
+  #siteAt(offset: number): TextSite | undefined {
+    let low = 0;
+    let high = this.#starts.length;
+    while (low < high) {
+      const middle = (low + high) >>> 1;
+      if (this.#starts[middle]! <= offset) low = middle + 1;
+      else high = middle;
+    }
+    const site = this.#sites[low - 1];
+    return site !== undefined && offset < site.at + site.size
+      ? site
+      : undefined;
+  }
+
+  judge(
+    address: bigint,
+    read: (address: bigint, size: number) => Uint8Array,
+  ): CodeChange {
+    const { base } = this.#image;
+    const site = this.#siteAt(Number(address - base));
+    if (site !== undefined) {
+      const start = base + BigInt(site.at);
+      const found = read(start, site.size);
+      const state = this.#judgeSite(site, found);
+      if (state.kind !== "foreign") return { start, size: site.size, state };
+      return this.#judgeProbe(address, read) ??
+        { start, size: site.size, state };
+    }
+    return this.#judgeProbe(address, read) ?? {
+      start: address,
+      size: 1,
+      state: foreign("kernel code was changed"),
+    };
+  }
+
+  #judgeSite(site: TextSite, found: Uint8Array): CodeState {
+    const forms = site.forms(this.#state.data);
+    if (forms.some((form) => equal(found, form))) {
+      return this.#judgeTarget(site, found);
+    }
+    const others = site.others ?? [];
+    const changing = others.some((form) => equal(found, form)) ||
+      [...forms, ...others].some((form) => isBeingWritten(found, form));
+    if (changing) return { kind: "changing" };
+    switch (site.kind) {
+      case "ftrace":
+        return this.#judgeFtrace(site, found);
+      case "static call":
+      case "static call trampoline":
+        return this.#judgeOldCall(site, found);
+      case "jump label":
+      case "lock prefix":
+        return foreign(
+          `${site.kind} has none of the forms that the kernel gives it`,
+        );
+    }
+  }
+
+  /** A static call leads where its key says: that must be code, too. */
+  #judgeTarget(site: TextSite, found: Uint8Array): CodeState {
+    const isBranch = found[0] === CALL || found[0] === JUMP;
+    const { kind, at } = site;
+    if (kind !== "static call" && kind !== "static call trampoline") {
+      return { kind: "own" };
+    }
+    if (!isBranch) return { kind: "own" };
+    const target = this.#image.address(branchTarget(found, 0, at));
+    return this.#isCode(target) ? { kind: "own" } : foreign(
+      `${kind} leads to ${this.#describe(target)}`,
+    );
+  }
+
+  /** Within the kernel the start of a function, outside what has an owner. */
+  #isCode(target: bigint): boolean {
+    const offset = Number(target - this.#image.base);
+    return this.#image.functionStarts.has(offset) ||
+      this.#lists.isCallable(target);
+  }
+
+  /** The call of before the key was changed, or of before that was written. */
+  #judgeOldCall(site: TextSite, found: Uint8Array): CodeState {
+    const first = found[0];
+    if (first === CALL || first === JUMP || first === INT3) {
+      const target = this.#image.address(branchTarget(found, 0, site.at));
+      if (this.#isCode(target)) return { kind: "changing" };
+      return foreign(`${site.kind} leads to ${this.#describe(target)}`);
+    }
+    return foreign(
+      `${site.kind} has none of the forms that the kernel gives it`,
+    );
+  }
+
+  #judgeFtrace({ at }: TextSite, found: Uint8Array): CodeState {
+    const [first] = found;
+    if (first !== CALL && first !== INT3) {
+      return foreign("the start of a traced function was changed");
+    }
+    const start = this.#image.address(at);
+    const target = this.#image.address(branchTarget(found, 0, at));
+    const hooks = this.#hooksOf(target);
+    const own = hooks?.filter(({ functions }) =>
+      functions === undefined || functions.has(start)
+    );
+    if (first === CALL && own !== undefined && own.length > 0) {
+      const rogue = own.find((hook) => !this.#isCode(hook.function));
+      return rogue !== undefined
+        ? foreign(
+          `ftrace calls ${this.#describe(rogue.function)} from here`,
+        )
+        : {
+          kind: "instrumented",
+          by: `ftrace hook ${
+            own.map((hook) => this.#describe(hook.function)).sort().join(", ")
+          }`,
+        };
+    }
+    const owner = this.#lists.owner(target);
+    if (owner?.kind === "BPF program") {
+      return first === CALL
+        ? { kind: "instrumented", by: `BPF program ${owner.name}` }
+        : { kind: "changing" };
+    }
+    // It is being taken out, or put in
+    const isTrampoline = hooks !== undefined ||
+      this.#lists.trampolines.some(({ trampoline }) =>
+        trampoline.start === target
+      );
+    if (isTrampoline) return { kind: "changing" };
+    return foreign(
+      first === CALL
+        ? `traced function calls ${this.#describe(target)}`
+        : "a breakpoint stands at the start of a traced function",
+    );
+  }
+
+  /**
+   * The hooks that a trampoline is for; all where it is a common one, and
+   * `undefined` where it is none of ftrace.
+   */
+  #hooksOf(target: bigint): readonly FtraceHook[] | undefined {
+    const { hooks } = this.#lists;
+    const offset = Number(target - this.#image.base);
+    const isCommon = COMMON_TRAMPOLINES.some((name) =>
+      this.#image.offset(name) === offset
+    );
+    if (isCommon) return hooks;
+    const found = hooks.filter(({ trampoline }) => trampoline.start === target);
+    return found.length === 0 ? undefined : found;
+  }
+
+  /** A kprobe: a breakpoint, or a jump if it was optimized. */
+  #judgeProbe(
+    address: bigint,
+    read: (address: bigint, size: number) => Uint8Array,
+  ): CodeChange | undefined {
+    for (let before = 0n; before < BigInt(BRANCH_SIZE); before++) {
+      const start = address - before;
+      const probe = this.#lists.probe(start);
+      if (probe === undefined) continue;
+      const instrumented = {
+        kind: "instrumented",
+        by: `kprobe ${
+          probe.handler === 0n
+            ? "without a handler"
+            : this.#describe(probe.handler)
+        }`,
+      } as const;
+      if (before === 0n && read(start, 1)[0] === INT3) {
+        return { start, size: 1, state: instrumented };
+      }
+      if (probe.detour === 0n) continue;
+      const found = read(start, BRANCH_SIZE);
+      const at = Number(start - this.#image.base);
+      const target = this.#image.address(branchTarget(found, 0, at));
+      if (found[0] === INT3 || found[0] === JUMP && target === probe.detour) {
+        return { start, size: BRANCH_SIZE, state: instrumented };
+      }
+    }
+    return undefined;
+  }
+
+  #describe(address: bigint): string {
+    return describeCode(address, this.#image, this.#lists);
+  }
+}
