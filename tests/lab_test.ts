@@ -178,7 +178,7 @@ Deno.test("in a lab", async (t) => {
     "a guest is created, paused, rebooted, shut down, destroyed",
     async () => {
       const { kernel, ramdisk } = await linuxGuest();
-      await lab.put(kernel, "/guest/vmlinux");
+      await lab.put(kernel.vmlinux, "/guest/vmlinux");
       await lab.put(ramdisk, "/guest/cpio");
       const config = {
         name: "small",

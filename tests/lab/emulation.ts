@@ -1,7 +1,4 @@
-import type { Emulator } from "./emulator.ts";
 import { exists } from "./exists.ts";
-import type { LabImages } from "./lab_images.ts";
-import type { Machine } from "./machine.ts";
 import { poll } from "./poll.ts";
 import { SIGNALS } from "./signals.ts";
 import { tail } from "./tail.ts";
@@ -21,7 +18,7 @@ const listeners = END_SIGNALS.map((signal) => ({
 
 /** A running emulator, in a temporary directory of its own. */
 export class Emulation implements AsyncDisposable {
-  /** The directory, laid out as {@linkcode Emulator} says. */
+  /** The directory; `share` in it is for files of the machine. */
   readonly directory: string;
   /** Process id of the emulator. */
   readonly pid: number;
@@ -41,23 +38,28 @@ export class Emulation implements AsyncDisposable {
     }
   }
 
-  /** Turns the machine on. */
+  /**
+   * Turns the machine on.
+   *
+   * @param command runs the emulator in the directory, where it makes
+   * `console.log` and its sockets.
+   * @param images what the machine boots: name in the directory, and path.
+   */
   static async start(
-    emulator: Emulator,
-    machine: Machine,
-    images: LabImages,
+    command: readonly string[],
+    images: Readonly<Record<string, string>>,
   ): Promise<Emulation> {
     const directory = await Deno.makeTempDir({ prefix: "xkmon-lab-" });
     try {
-      await Deno.symlink(images.xen, `${directory}/xen`);
-      await Deno.symlink(images.kernel, `${directory}/vmlinux`);
-      await Deno.symlink(images.initramfs, `${directory}/dom0.cpio`);
+      for (const [name, path] of Object.entries(images)) {
+        await Deno.symlink(path, `${directory}/${name}`);
+      }
       for (const name of ["console", "files", "guests", "jobs", "log"]) {
         await Deno.mkdir(`${directory}/share/${name}`, { recursive: true });
       }
       const process = new Deno.Command("setpriv", {
         // However this process ends, the emulator ends with it.
-        args: ["--pdeathsig", "KILL", ...emulator.command(machine)],
+        args: ["--pdeathsig", "KILL", ...command],
         cwd: directory,
         stdin: "null",
         stdout: "null",
@@ -97,11 +99,11 @@ export class Emulation implements AsyncDisposable {
     return new Error(
       `the emulator ended with ${signal ?? `status ${code}`}` +
         tail("its standard error", await this.#output) +
-        (this.#stopped ? "" : tail("the Xen console", await this.console())),
+        (this.#stopped ? "" : tail("its console", await this.console())),
     );
   }
 
-  /** What Xen and Dom0 have written to their console. */
+  /** What the machine has written to its console; in a lab, Xen and Dom0. */
   async console(): Promise<string> {
     const path = `${this.directory}/console.log`;
     return await exists(path) ? await Deno.readTextFile(path) : "";

@@ -1,8 +1,9 @@
+import { apt } from "./apt.ts";
 import { cached } from "./cached.ts";
 import { contentKey } from "./content_key.ts";
+import { exists } from "./exists.ts";
 import { extractVmlinux } from "./extract_vmlinux.ts";
 import { fetchPackages } from "./fetch_packages.ts";
-import { hostCommand } from "./host_command.ts";
 
 /** A Linux kernel of Debian, in the cache. */
 export interface Kernel {
@@ -14,26 +15,50 @@ export interface Kernel {
   image: string;
   /** Directory of the kernel's modules, `lib/modules/RELEASE`. */
   modules: string;
-  /** Path of the kernel's `System.map`. */
+  /**
+   * Path of the kernel's `System.map`. Debian's holds no symbols, only where
+   * they are to be found.
+   */
   systemMap: string;
+  /** Path of the kernel's configuration. */
+  config: string;
 }
+
+/** What Debian calls the packages that one kernel consists of. */
+const PART = /^linux-(base|binary|image|modules)-\d/;
 
 /**
  * Fetches the kernel of a Debian package.
  *
  * @param name `linux-image-amd64`, or the package of one kernel.
+ * @param suite where the package is from, the host's own if not given.
  */
-export async function fetchKernel(name: string): Promise<Kernel> {
+export async function fetchKernel(
+  name: string,
+  suite?: string,
+): Promise<Kernel> {
+  const inputs = suite === undefined ? [name] : [suite, name];
   // Which kernel a package without a version stands for is asked only once.
   const choice = await cached(
-    `kernel-${await contentKey([name])}.package`,
-    async (path) => await Deno.writeTextFile(path, await kernelPackage(name)),
+    `kernel-${await contentKey(inputs)}.package`,
+    async (path) => {
+      const parts = await kernelPackages(name, suite);
+      await Deno.writeTextFile(path, parts.join("\n"));
+    },
   );
-  const root = await fetchPackages("kernel", [await Deno.readTextFile(choice)]);
-  const release = (await Array.fromAsync(Deno.readDir(`${root}/lib/modules`)))
+  const names = (await Deno.readTextFile(choice)).split("\n");
+  const root = await fetchPackages("kernel", names, suite);
+  const modules = await oneOf(root, ["lib/modules", "usr/lib/modules"]);
+  const release = (await Array.fromAsync(Deno.readDir(modules)))
     .map(({ name }) => name)[0];
   if (release === undefined) throw new Error(`${name} holds no kernel`);
-  const image = `${root}/boot/vmlinuz-${release}`;
+  const part = (file: string) =>
+    oneOf(root, [
+      `boot/${file}-${release}`,
+      // Since Debian 14.
+      `usr/lib/modules/${release}/${file}`,
+    ]);
+  const image = await part("vmlinuz");
   const vmlinux = await cached(
     `vmlinux-${await contentKey([root])}`,
     (path) => extractVmlinux(image, path),
@@ -42,21 +67,31 @@ export async function fetchKernel(name: string): Promise<Kernel> {
     release,
     vmlinux,
     image,
-    modules: `${root}/lib/modules/${release}`,
-    systemMap: `${root}/boot/System.map-${release}`,
+    modules: `${modules}/${release}`,
+    systemMap: await part("System.map"),
+    config: await part("config"),
   };
 }
 
-async function kernelPackage(name: string): Promise<string> {
-  const find = async () =>
-    new TextDecoder()
-      .decode(await hostCommand(["apt-cache", "depends", name]))
-      .match(/^ *Depends: (linux-image-\S+)$/m)?.[1] ?? name;
-  try {
-    return await find();
-  } catch {
-    // No package lists yet.
-    await hostCommand(["apt-get", "update"]);
-    return await find();
+/** The package of the kernel that `name` stands for, and its other parts. */
+async function kernelPackages(name: string, suite?: string): Promise<string[]> {
+  const parts = new Set<string>();
+  const asked = new Set([name]);
+  // A set yields what is added to it meanwhile.
+  for (const asking of asked) {
+    if (PART.test(asking)) parts.add(asking);
+    const depends = await apt(["apt-cache", "depends", asking], { suite });
+    for (const [, found] of depends.matchAll(/^ *Depends: (\S+)$/gm)) {
+      if (PART.test(found!)) asked.add(found!);
+    }
   }
+  return [...parts].sort();
+}
+
+/** The first of these paths below `root` that is there. */
+async function oneOf(root: string, paths: readonly string[]): Promise<string> {
+  for (const path of paths) {
+    if (await exists(`${root}/${path}`)) return `${root}/${path}`;
+  }
+  throw new Error(`${root} holds none of ${paths}`);
 }

@@ -8,6 +8,9 @@ export interface KernelModule {
   data: Uint8Array;
 }
 
+/** Programs that unpack a module, by the end of its name. */
+const UNPACKERS: Record<string, string> = { ".xz": "xz", ".zst": "zstd" };
+
 /**
  * Reads modules and those that they depend on, in the order to load them.
  * A name without a file is taken as built into the kernel.
@@ -24,9 +27,10 @@ export async function kernelModules(
     name = name.replaceAll("-", "_");
     const path = paths.get(name);
     if (path === undefined || loaded.has(name)) return;
-    const data = path.endsWith(".xz")
-      ? await hostCommand(["xz", "-dc", path])
-      : await Deno.readFile(path);
+    const unpacker = UNPACKERS[path.slice(path.lastIndexOf("."))];
+    const data = unpacker === undefined
+      ? await Deno.readFile(path)
+      : await hostCommand([unpacker, "-dc", path]);
     for (const dependency of dependencies(data)) await load(dependency);
     loaded.set(name, { name, data });
   }
@@ -40,7 +44,7 @@ async function moduleFiles(
 ): Promise<Map<string, string>> {
   for await (const entry of Deno.readDir(directory)) {
     const path = `${directory}/${entry.name}`;
-    const name = entry.name.match(/^(.*)\.ko(\.xz)?$/)?.[1];
+    const name = entry.name.match(/^(.*)\.ko(\.xz|\.zst)?$/)?.[1];
     if (entry.isDirectory) await moduleFiles(path, found);
     else if (name) found.set(name.replaceAll("-", "_"), path);
   }

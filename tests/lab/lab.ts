@@ -64,9 +64,12 @@ export class Lab implements AsyncDisposable {
     const images = await labImages(complete);
     const start = Date.now();
     const emulation = await Emulation.start(
-      complete.emulator,
-      complete,
-      images,
+      complete.emulator.command(complete),
+      {
+        "xen": images.xen,
+        "vmlinux": images.kernel,
+        "dom0.cpio": images.initramfs,
+      },
     );
     try {
       const channel = new AgentChannel(

@@ -2,16 +2,45 @@ import { busybox } from "./busybox.ts";
 import { cached } from "./cached.ts";
 import { contentKey } from "./content_key.ts";
 import { directory, file, link } from "./cpio_entry.ts";
-import { fetchKernel } from "./fetch_kernel.ts";
+import { fetchKernel, type Kernel } from "./fetch_kernel.ts";
 import { fetchPackages } from "./fetch_packages.ts";
+import {
+  LINUX_KERNELS,
+  type LinuxGuestSettings,
+  type LinuxKernelSource,
+  type LinuxVersion,
+} from "./linux_kernels.ts";
 import { writeCpio } from "./write_cpio.ts";
 
-/** Paths on the host of what a Linux guest boots. */
+/** How Xen runs a Linux guest. */
+export type LinuxGuestType = "pv" | "pvh";
+
+/** Settings of xl that fit a Linux guest of one type. */
+export interface LinuxGuestConfig extends LinuxGuestSettings {
+  /** How Xen runs it. */
+  type: LinuxGuestType;
+  /** Its memory in MiB. */
+  memory: number;
+  /** The kernel's command line. */
+  extra: string;
+}
+
+/** What a Linux guest boots. */
 export interface LinuxGuest {
-  /** The uncompressed kernel (ELF). */
-  kernel: string;
-  /** Its initramfs: busybox, which says `guest ready` on the console. */
+  /** Its kernel, of which Xen takes the bzImage as well as the ELF. */
+  kernel: Kernel;
+  /**
+   * Path of its initramfs: busybox, which says `guest ready` on the console.
+   *
+   * With `report=yes` on its command line the guest first writes a report to
+   * the console, for `guestReport` in tests/linux, and is idle from then on.
+   */
   ramdisk: string;
+  /**
+   * For `Lab.createGuest`, along with a name, and the paths of the kernel and
+   * the initramfs in Dom0.
+   */
+  config: Readonly<Record<LinuxGuestType, LinuxGuestConfig>>;
 }
 
 const INIT = `#!/bin/sh
@@ -19,7 +48,27 @@ export PATH=/usr/bin HOME=/ TERM=linux
 mount -t proc proc /proc
 mount -t sysfs sysfs /sys
 mount -t devtmpfs devtmpfs /dev
+if [ -n "$report" ]; then
+	# Nothing may come between the report's lines.
+	dmesg -n 1
+	echo 0 >/proc/sys/kernel/kptr_restrict
+	mkdir /report
+	cd /report
+	# Under /proc a file's length is known only when it has been read.
+	for name in cmdline cpuinfo iomem kallsyms modules version; do
+		cat /proc/$name >$name
+	done
+	uname -r >release
+	dmesg >dmesg
+	grep . /sys/devices/system/cpu/vulnerabilities/* >vulnerabilities
+	echo "report begins"
+	tar -cz * | base64
+	echo "report ends"
+	cd /
+	rm -r /report
+fi
 echo guest ready
+while [ -n "$report" ]; do sleep 3600; done
 while :; do sh -i </dev/hvc0 >/dev/hvc0 2>&1; done
 `;
 
@@ -29,14 +78,19 @@ const SHUTDOWN = "#!/bin/sh\nexec busybox ${0##*/} -f\n";
 
 /**
  * Makes a small Linux guest out of a Debian kernel and busybox, or takes it
- * from the cache. It wants 128 MiB.
+ * from the cache.
  *
- * @param kernelPackage as for {@linkcode fetchKernel}.
+ * @throws {Error} if the suite has another version by now.
  */
 export async function linuxGuest(
-  kernelPackage = "linux-image-amd64",
+  version: LinuxVersion = "6.1",
 ): Promise<LinuxGuest> {
-  const { vmlinux } = await fetchKernel(kernelPackage);
+  const source: LinuxKernelSource = LINUX_KERNELS[version];
+  const { suite } = source;
+  const kernel = await fetchKernel(source.package, suite);
+  if (!kernel.release.startsWith(`${version}.`)) {
+    throw new Error(`${suite} has Linux ${kernel.release}, not ${version}`);
+  }
   const packages = await fetchPackages("busybox", ["busybox-static"]);
   const key = await contentKey([packages, INIT, SHUTDOWN]);
   const ramdisk = await cached(`guest-${key}.cpio`, async (path) => {
@@ -49,5 +103,15 @@ export async function linuxGuest(
       file("init", INIT, 0o755),
     ]);
   });
-  return { kernel: vmlinux, ramdisk };
+  const config = (type: LinuxGuestType, memory: number): LinuxGuestConfig => ({
+    type,
+    memory,
+    ...source[type],
+    extra: ["console=hvc0 quiet", source[type]?.extra ?? []].flat().join(" "),
+  });
+  return {
+    kernel,
+    ramdisk,
+    config: { pv: config("pv", 160), pvh: config("pvh", 256) },
+  };
 }

@@ -12,6 +12,17 @@ export type { GuestConfig } from "./guest_config.ts";
 export type { Job, JobStream } from "./job.ts";
 export { Lab, type RunOptions } from "./lab.ts";
 export type { LabConfig, LabFile } from "./lab_config.ts";
-export { type LinuxGuest, linuxGuest } from "./linux_guest.ts";
+export {
+  type LinuxGuest,
+  linuxGuest,
+  type LinuxGuestConfig,
+  type LinuxGuestType,
+} from "./linux_guest.ts";
+export {
+  LINUX_KERNELS,
+  type LinuxGuestSettings,
+  type LinuxKernelSource,
+  type LinuxVersion,
+} from "./linux_kernels.ts";
 export type { Machine } from "./machine.ts";
 export { qemu } from "./qemu.ts";

@@ -1,0 +1,45 @@
+import { Emulation } from "../lab/emulation.ts";
+import { hostCommand } from "../lab/host_command.ts";
+import type { LinuxGuest } from "../lab/linux_guest.ts";
+import { guestReport } from "./guest_report.ts";
+import { qmp } from "./qmp.ts";
+import { waitForReport } from "./wait_for_report.ts";
+
+/** The command that runs the machine of {@linkcode bareCore}. */
+export const BARE_MACHINE = [
+  "qemu-system-x86_64",
+  ...["-accel", "tcg", "-cpu", "EPYC", "-smp", "1", "-m", "256"],
+  ...["-display", "none", "-vga", "none", "-nodefaults", "-no-reboot"],
+  ...["-kernel", "vmlinuz", "-initrd", "initrd"],
+  ...["-append", "console=ttyS0 quiet report=yes"],
+  ...["-serial", "file:console.log"],
+  ...["-qmp", "unix:qmp.sock,server=on,wait=off"],
+] as const;
+
+/**
+ * Runs a kernel on a machine without Xen, where its own decompressor moves it
+ * to an address of its choice, and writes a core and the report.
+ *
+ * @param directory where they go; the core's name is `core`.
+ */
+export async function bareCore(
+  { kernel, ramdisk }: LinuxGuest,
+  directory: string,
+): Promise<void> {
+  await using machine = await Emulation.start(BARE_MACHINE, {
+    "vmlinuz": kernel.image,
+    "initrd": ramdisk,
+  });
+  using connection = await machine.connect("qmp.sock");
+  const console = await Promise.race([
+    waitForReport(() => machine.console()),
+    machine.ended().then((error) => Promise.reject(error)),
+  ]);
+  await guestReport(console, directory);
+  await qmp(connection, "dump-guest-memory", {
+    paging: false,
+    protocol: "file:core",
+  });
+  await Deno.copyFile(`${machine.directory}/core`, `${directory}/core`);
+  await hostCommand(["fallocate", "--dig-holes", `${directory}/core`]);
+}
