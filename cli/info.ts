@@ -1,7 +1,7 @@
 import { type Domain, findDomain } from "../xen/domains.ts";
 import { type Device, listDevices } from "../xen/devices.ts";
 import { XenHost } from "../xen/host.ts";
-import { recordedKernel } from "../xen/recorded_kernel.ts";
+import { findKernel } from "../xen/recorded_kernel.ts";
 import { listVcpus, type Vcpu } from "../xen/vcpus.ts";
 import type { Options } from "./options.ts";
 import { Output } from "./output.ts";
@@ -9,13 +9,13 @@ import { Output } from "./output.ts";
 const KIB_PER_PAGE = 4;
 
 /** Prints memory, virtual CPUs and virtual devices of a guest. */
-export function info(options: Options, dom: string): number {
+export async function info(options: Options, dom: string): Promise<number> {
   using host = new XenHost();
   const output = new Output(options.json);
   const domain = findDomain(host.control, host.store, dom);
   const vcpus = listVcpus(host.control, domain);
   const devices = listDevices(host.store, domain.id);
-  const kernel = recordedKernel(host.store, domain.id);
+  const kernel = await findKernel(host.store, domain);
   output.write(
     options.json
       ? JSON.stringify({

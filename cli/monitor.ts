@@ -11,7 +11,7 @@ import { XenHost } from "../xen/host.ts";
 import { Journal } from "../xen/journal.ts";
 import { Lifecycle } from "../xen/lifecycle.ts";
 import { openGuest } from "../xen/open_guest.ts";
-import { recordedKernel } from "../xen/recorded_kernel.ts";
+import { findKernel, recordedKernel } from "../xen/recorded_kernel.ts";
 import { type LoadedProfile, loadKernel, openProfile } from "./load_profile.ts";
 import { openLog } from "./log.ts";
 import type { Options } from "./options.ts";
@@ -141,7 +141,7 @@ async function guardUntilGone(
       domain,
       limit,
       (id) =>
-        options.kernel !== undefined ||
+        options.kernel !== undefined || domain.type !== "PV" ||
         recordedKernel(host.store, id) !== undefined,
     );
     if (stop.aborted) return;
@@ -177,7 +177,7 @@ async function guardLiving(
   patience: number,
 ): Promise<Ending> {
   const { options, host, loop, lifecycle, output, stop, fail } = session;
-  const recorded = recordedKernel(host.store, domain.id);
+  const recorded = await findKernel(host.store, domain);
   const { kernel, notices } = await loadKernel(recorded, options);
   using journal = new Journal(domain.id);
   using guest = openGuest(host, domain, journal);
@@ -284,8 +284,9 @@ async function guardLiving(
     ended.abort();
     // A suspended guest may run on, here or elsewhere: it goes as it came
     if (gone !== undefined && gone !== "suspend") journal.clear();
-    else if (isArmed) disarm(guard, guest, output, gone === undefined);
-    else guard.disarm();
+    else if (isArmed) {
+      disarm(guard, profile.protectable, guest, output, gone === undefined);
+    } else guard.disarm();
   }
   return gone === undefined ? "stopped" : { reason: gone };
 }
@@ -361,6 +362,7 @@ async function runPasses(
 
 function disarm(
   guard: Guard,
+  protectable: boolean,
   guest: DomainGuest<CpuState>,
   output: Output,
   runs: boolean,
@@ -378,8 +380,9 @@ function disarm(
       : "";
     output.print(guest.domain, {
       type: "notice",
-      text: `protection is off, ${entries} page-table entries are writable ` +
-        `again${stuck}${rest}`,
+      text: (protectable
+        ? `protection is off, ${entries} page-table entries are writable again`
+        : "guarding has ended") + `${stuck}${rest}`,
     });
   } catch (error) {
     // A guest that died meanwhile has nothing to be undone

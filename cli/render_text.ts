@@ -62,7 +62,11 @@ export function renderText(event: MonitorEvent, color: boolean): string {
             event.phase === "booting"
               ? "still booting: contents are compared"
               : "all rules at work"
-          }; ${event.entries} page-table entries made read-only`,
+          }${
+            event.entries === 0
+              ? ""
+              : `; ${event.entries} page-table entries made read-only`
+          }`,
           ...event.regions.map(describeRegion),
         ];
       case "finding": {

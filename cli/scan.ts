@@ -6,7 +6,7 @@ import { CoreGuest } from "../xen/core_guest.ts";
 import { findDomain } from "../xen/domains.ts";
 import { XenHost } from "../xen/host.ts";
 import { openGuest } from "../xen/open_guest.ts";
-import { recordedKernel } from "../xen/recorded_kernel.ts";
+import { findKernel } from "../xen/recorded_kernel.ts";
 import { loadKernel, openProfile } from "./load_profile.ts";
 import type { Options } from "./options.ts";
 import { Output } from "./output.ts";
@@ -24,7 +24,7 @@ export async function scan(options: Options, dom: string): Promise<number> {
   using host = new XenHost();
   const domain = findDomain(host.control, host.store, dom);
   using guest = openGuest(host, domain);
-  const recorded = recordedKernel(host.store, domain.id);
+  const recorded = await findKernel(host.store, domain);
   return await scanMemory(options, guest, recorded, PATIENCE);
 }
 

@@ -1,4 +1,6 @@
+import type { Domain } from "./domains.ts";
 import type { XenStore } from "./store.ts";
+import { kernelOfGuest } from "./xl.ts";
 
 /**
  * The kernel file from which the toolstack started a guest. The node belongs
@@ -14,4 +16,18 @@ export function recordedKernel(
   const vm = store.read(`/local/domain/${domain}/vm`);
   if (vm === undefined) return undefined;
   return store.read(`${vm}/image/kernel`) || undefined;
+}
+
+/**
+ * The kernel file of a guest, from wherever the toolstack keeps it: the store
+ * has it of PV guests only.
+ *
+ * @returns `undefined` if nothing is known, as of a guest that loads its kernel
+ *   from its own disk
+ */
+export async function findKernel(
+  store: XenStore,
+  domain: Domain,
+): Promise<string | undefined> {
+  return recordedKernel(store, domain.id) ?? await kernelOfGuest(domain.id);
 }

@@ -47,6 +47,23 @@ export async function readGuestConfig(path: string): Promise<GuestConfig> {
   };
 }
 
+/**
+ * The kernel file from which xl created a guest, as xl itself keeps it.
+ *
+ * @param id Domain id
+ * @returns `undefined` if xl knows of none, or there is no xl
+ */
+export async function kernelOfGuest(id: number): Promise<string | undefined> {
+  let text: string;
+  try {
+    text = await xl("list", "--long", String(id));
+  } catch {
+    return undefined;
+  }
+  const [{ config: { b_info: build = {} } = {} } = {}] = JSON.parse(text);
+  return typeof build.kernel === "string" ? build.kernel : undefined;
+}
+
 /** Creates a guest that does not run yet. */
 export async function createPaused(path: string): Promise<void> {
   // xl has no long option for it

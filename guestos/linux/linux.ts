@@ -13,7 +13,9 @@ import { ProfileError } from "../profile_error.ts";
 import type { SymbolTable } from "../symbol_table.ts";
 import { XenNote } from "../xen_note.ts";
 import { GuestState } from "./guest_state.ts";
-import { LinuxImage } from "./linux_image.ts";
+import { imageOfFile } from "./image_of_file.ts";
+import { imageOfMemory } from "./image_of_memory.ts";
+import type { LinuxImage } from "./linux_image.ts";
 import { locateKernel } from "./locate_kernel.ts";
 import { moduleSites } from "./module_sites.ts";
 import type { ReturnThunk } from "./patches/returns.ts";
@@ -22,13 +24,13 @@ import {
   predictRodata,
   rodataRange,
 } from "./predict_rodata.ts";
+import { readAll } from "./read_all.ts";
 import { predictText } from "./predict_text.ts";
 import { unnamedProgram } from "./unnamed_program.ts";
 import type { TextSite } from "./sites.ts";
 import { TextSites } from "./text_sites.ts";
 
 const PAGE_SIZE = 4096;
-const READ_SIZE = 1 << 24;
 const MAX_BANNER = 512;
 /** Code of the largest module, bytes */
 const MAX_MODULE = 16 << 20;
@@ -61,12 +63,12 @@ export const linux: ProfileModule = {
   },
 
   open(kernel: KernelFile | undefined, memory: KernelMemory): Profile {
-    const { base, anchor } = locateKernel(memory);
-    if (kernel === undefined) {
-      throw new ProfileError("kernel file", "name it with --kernel FILE");
-    }
-    const image = new LinuxImage(kernel, base);
-    const banner = checkBanner(image, memory, kernel.path);
+    const location = locateKernel(memory);
+    const { base, anchor } = location;
+    const image = kernel === undefined
+      ? imageOfMemory(memory, location)
+      : imageOfFile(kernel, base);
+    const banner = checkBanner(image, memory, kernel?.path ?? "its memory");
     memory.useRoot(memory.frame(image.address(image.need("init_top_pgt"))));
     const pv = memory.cpus[0]?.kind === "pv";
 
@@ -114,6 +116,11 @@ export const linux: ProfileModule = {
         `kernel at 0x${base.toString(16)} by ${anchor}, ` +
         `${symbols.size} symbols, ${image.btf.size} types, ` +
         `${text.sites.length} places that it rewrites itself`,
+        ...(image.isOfFile ? [] : [
+          "no kernel file is known: the first reading of text and data is " +
+          "trusted where the kernel's own tables do not contradict it; name " +
+          "the file with --kernel FILE",
+        ]),
       ],
       booted: () => true,
       refresh: () => state.refresh(),
@@ -209,20 +216,6 @@ function entryPoints(image: LinuxImage): EntryPoints {
     ],
     sysenterIp: [...addresses("entry_SYSENTER_compat"), 0n],
   };
-}
-
-/** Reads what is more than one reading may be. */
-function readAll(
-  memory: GuestMemory,
-  start: bigint,
-  size: number,
-): Uint8Array {
-  const bytes = new Uint8Array(size);
-  for (let at = 0; at < size; at += READ_SIZE) {
-    const length = Math.min(READ_SIZE, size - at);
-    bytes.set(memory.read(start + BigInt(at), length), at);
-  }
-  return bytes;
 }
 
 /** The first line that the kernel prints, which must be that of the file. */

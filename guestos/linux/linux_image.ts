@@ -1,15 +1,7 @@
-import type { ElfFile } from "../elf_file.ts";
-import type { KernelFile } from "../kernel_file.ts";
-import { Btf } from "./btf.ts";
-import { findKallsyms, type KernelSymbol } from "./kallsyms.ts";
 import { type GuestSymbol, SymbolTable } from "../symbol_table.ts";
-import { relocateImage } from "./relocate_image.ts";
+import type { Btf } from "./btf.ts";
+import type { KernelSymbol } from "./kallsyms.ts";
 
-/** Where a kernel may be linked to and run: -2 GiB to -1 GiB */
-const LOWEST = 0xffff_ffff_8000_0000n;
-const HIGHEST = 0xffff_ffff_c000_0000n;
-const MAX_IMAGE = 256 << 20;
-const PT_LOAD = 1;
 /** What lies between two symbols further apart belongs to neither, bytes */
 const MAX_SYMBOL = 2 ** 28;
 /** What nm calls code */
@@ -21,104 +13,75 @@ export interface ImagePart {
   readonly size: number;
 }
 
+/** What an image is made of. */
+export interface ImageParts {
+  /** Guest virtual address of `_text` */
+  readonly base: bigint;
+  /** The image, from `_text` on */
+  readonly bytes: Uint8Array;
+  /** The kernel's own table, at the addresses where it runs */
+  readonly symbols: readonly KernelSymbol[];
+  readonly btf: Btf;
+  /** By name; none where only memory tells */
+  readonly sections: ReadonlyMap<string, ImagePart>;
+  /** The kernel file, unpacked: what a boot loader may leave behind it */
+  readonly payload?: Uint8Array;
+}
+
 /**
- * A Linux kernel as its file says that it must be in memory before it changes
- * itself: loaded, relocated for where it runs, with its symbols and types.
+ * A Linux kernel in memory: its bytes before it changes itself where its file
+ * tells them, or as they were read from a guest, with its symbols and types.
  *
  * Offsets count from `_text`, which is where the image begins: as numbers they
  * are much faster than addresses.
  */
 export class LinuxImage {
-  /** The whole image, from `_text` on */
+  readonly base: bigint;
   readonly bytes: Uint8Array;
   readonly view: DataView;
-  /** Guest virtual address of `_text` */
-  readonly base: bigint;
-  /** The kernel's own table, at the addresses where it runs */
   readonly symbols: readonly KernelSymbol[];
   readonly btf: Btf;
-  /** The file, unpacked: what a boot loader may leave behind it */
-  readonly payload: Uint8Array;
-  #elf: ElfFile;
-  #linkBase: bigint;
+  readonly payload: Uint8Array | undefined;
+  #sections: ReadonlyMap<string, ImagePart>;
   #offsets = new Map<string, number>();
   #functionStarts: ReadonlySet<number> | undefined;
   #symbolTable: SymbolTable | undefined;
 
-  /**
-   * @param kernel The kernel file
-   * @param base Guest virtual address where its `_text` is
-   * @throws {SyntaxError} If it is no Linux kernel, or one without kallsyms or
-   *   BTF
-   */
-  constructor(kernel: KernelFile, base: bigint) {
-    const { path, elf } = kernel;
-    this.#elf = elf;
+  constructor(parts: ImageParts) {
+    const { base, bytes, symbols } = parts;
     this.base = base;
-    this.payload = kernel.payload;
-    const segments = elf.segments.filter(({ type, address }) =>
-      type === PT_LOAD && address >= LOWEST && address < HIGHEST
-    );
-    const first = segments[0];
-    if (first === undefined) {
-      throw new SyntaxError(`${path} has nothing where Linux is linked to`);
-    }
-    this.#linkBase = first.address;
-    const end = segments.reduce(
-      (end, { address, memorySize }) =>
-        Math.max(end, Number(address - this.#linkBase) + memorySize),
-      0,
-    );
-    if (end > MAX_IMAGE) throw new SyntaxError(`${path} is too large`);
-    this.bytes = new Uint8Array(end);
-    this.view = new DataView(this.bytes.buffer);
-    for (const { address, fileSize } of segments) {
-      const content = elf.bytesAt(address, fileSize);
-      if (content === undefined) throw new SyntaxError(`${path} is cut off`);
-      this.bytes.set(content, Number(address - this.#linkBase));
-    }
-    const delta = base - this.#linkBase;
-    if (delta !== 0n) {
-      relocateImage(this.bytes, this.#linkBase, delta, kernel);
-    }
-    this.symbols = this.#readSymbols(path);
-    for (const { name, address } of this.symbols) {
+    this.bytes = bytes;
+    this.view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+    this.symbols = symbols;
+    this.btf = parts.btf;
+    this.payload = parts.payload;
+    this.#sections = parts.sections;
+    const isGlobal = new Set<string>();
+    for (const { name, type, address } of symbols) {
       const offset = Number(address - base);
-      if (offset >= 0 && offset <= end) this.#offsets.set(name, offset);
+      if (offset < 0 || offset > bytes.length) continue;
+      // Of one name, that which other files of the kernel see, else the first
+      const global = type < "a";
+      if (this.#offsets.has(name) && (!global || isGlobal.has(name))) continue;
+      if (global) isGlobal.add(name);
+      this.#offsets.set(name, offset);
     }
-    const btf = this.section(".BTF");
-    if (btf === undefined) throw new SyntaxError(`${path} has no BTF`);
-    this.btf = new Btf(this.slice(btf));
   }
 
-  #readSymbols(path: string): readonly KernelSymbol[] {
-    const rodata = this.section(".rodata");
-    const symbols = rodata && findKallsyms({
-      start: this.base + BigInt(rodata.offset),
-      bytes: this.slice(rodata),
-    });
-    if (symbols === undefined) {
-      throw new SyntaxError(`${path} has no table of symbols (kallsyms)`);
-    }
-    return symbols;
+  /** Whether the bytes are those of the kernel file. */
+  get isOfFile(): boolean {
+    return this.payload !== undefined;
   }
 
   /** A section by its name; `undefined` if there is none in the image. */
   section(name: string): ImagePart | undefined {
-    const section = this.#elf.sections.find((section) => section.name === name);
-    if (section === undefined) return undefined;
-    const offset = Number(section.address - this.#linkBase);
-    const { size } = section;
-    return offset >= 0 && offset + size <= this.bytes.length
-      ? { offset, size }
-      : undefined;
+    return this.#sections.get(name);
   }
 
   /** Sections whose names begin with a prefix, by name. */
   *sectionsOf(prefix: string): Generator<[string, ImagePart]> {
-    for (const { name } of this.#elf.sections) {
-      const part = name.startsWith(prefix) ? this.section(name) : undefined;
-      if (part !== undefined) yield [name, part];
+    for (const [name, part] of this.#sections) {
+      if (name.startsWith(prefix)) yield [name, part];
     }
   }
 

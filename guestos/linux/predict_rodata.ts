@@ -84,13 +84,12 @@ function paddingOf(
     }
   }
   const end = offset + size;
-  if (last === offset || last === end || end > image.payload.length) {
+  const { payload } = image;
+  if (payload === undefined || last === offset || last === end) {
     return undefined;
   }
-  return {
-    at: last - offset,
-    leftover: image.payload.subarray(last, end),
-  };
+  if (end > payload.length) return undefined;
+  return { at: last - offset, leftover: payload.subarray(last, end) };
 }
 
 /**

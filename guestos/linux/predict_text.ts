@@ -65,18 +65,10 @@ export function predictText(
   };
   // Before anything is patched: opcodes in the file tell the size of a site
   const labels = [...jumpLabels(patching)];
-  // Up to 5.11 paravirt calls come last
-  const last = image.btf.member("paravirt_patch_template", "init.patch") !==
-    undefined;
-  if (!last) patchParavirt(patching);
-  patchRetpolines(patching);
-  const thunk = returnThunk(patching);
-  patchReturns(patching, thunk);
-  patchAlternatives(patching);
-  seal(patching);
-  if (last) patchParavirt(patching);
-  patchConstants(patching);
-  patchXenIret(patching);
+  const thunk = image.isOfFile ? patchOnce(patching) : {
+    offset: guest.pointer(image.need("x86_return_thunk")),
+    lowerHalf: false,
+  };
   const sites = [
     ...labels,
     ...staticCalls(patching, thunk),
@@ -91,6 +83,28 @@ export function predictText(
     patching.text.set((fits ?? all[0]!).subarray(0, size), at);
   }
   return { bytes: image.bytes.slice(0, found.length), sites, thunk };
+}
+
+/**
+ * What the kernel does to its text once, while it boots: in its own order.
+ *
+ * @returns How it returns from functions
+ */
+function patchOnce(patching: Patching): ReturnThunk {
+  const { image } = patching;
+  // Up to 5.11 paravirt calls come last
+  const last = image.btf.member("paravirt_patch_template", "init.patch") !==
+    undefined;
+  if (!last) patchParavirt(patching);
+  patchRetpolines(patching);
+  const thunk = returnThunk(patching);
+  patchReturns(patching, thunk);
+  patchAlternatives(patching);
+  seal(patching);
+  if (last) patchParavirt(patching);
+  patchConstants(patching);
+  patchXenIret(patching);
+  return thunk;
 }
 
 /** Without a pointer to them, functions lose the mark of a branch's target. */

@@ -1,0 +1,83 @@
+import type { KernelMemory } from "../memory.ts";
+import { ProfileError } from "../profile_error.ts";
+import { Btf } from "./btf.ts";
+import { findKallsyms, type KernelSymbol } from "./kallsyms.ts";
+import { LinuxImage } from "./linux_image.ts";
+import type { KernelLocation } from "./locate_kernel.ts";
+import { readAll } from "./read_all.ts";
+
+/** Largest image of a kernel, bytes */
+const MAX_IMAGE = 256n << 20n;
+/** Largest range that kallsyms are looked for in */
+const MAX_RANGE = 64 << 20;
+
+/**
+ * A kernel as a guest's memory shows it: its code and read-only data, with the
+ * symbols and types that it describes itself by. All of that is the guest's
+ * own word.
+ *
+ * @throws {ProfileError} If it has no symbols (kallsyms) or types (BTF)
+ * @throws {UnreadableMemoryError} If its memory cannot be read
+ */
+export function imageOfMemory(
+  memory: KernelMemory,
+  { base, ranges }: KernelLocation,
+): LinuxImage {
+  const inImage = ranges.filter(({ start, size }) =>
+    start + size <= base + MAX_IMAGE
+  );
+  const last = inImage.at(-1);
+  if (last === undefined) {
+    throw new ProfileError("anchor", "the kernel's image is too large");
+  }
+  const bytes = new Uint8Array(Number(last.start + last.size - base));
+  // Data changes while it is read, and is read when it is needed
+  const constant = inImage.filter(({ writable }) => !writable);
+  for (const { start, size } of constant) {
+    bytes.set(readAll(memory, start, Number(size)), Number(start - base));
+  }
+  let symbols: KernelSymbol[] | undefined;
+  for (const { start, size, executable } of constant) {
+    if (executable || size > MAX_RANGE) continue;
+    const at = Number(start - base);
+    symbols ??= findKallsyms({
+      start,
+      bytes: bytes.subarray(at, at + Number(size)),
+    });
+  }
+  if (symbols === undefined) {
+    throw new ProfileError(
+      "symbols",
+      "its read-only data holds no kallsyms; name its file with --kernel FILE",
+    );
+  }
+  return new LinuxImage({
+    base,
+    bytes,
+    symbols,
+    btf: readTypes(bytes, base, symbols),
+    sections: new Map(),
+  });
+}
+
+function readTypes(
+  bytes: Uint8Array,
+  base: bigint,
+  symbols: readonly KernelSymbol[],
+): Btf {
+  const offset = (name: string) =>
+    Number(
+      (symbols.find((symbol) => symbol.name === name)?.address ?? 0n) - base,
+    );
+  const start = offset("__start_BTF");
+  const end = offset("__stop_BTF");
+  if (start < 0 || end <= start || end > bytes.length) {
+    throw new ProfileError("types", "its memory holds no BTF");
+  }
+  try {
+    return new Btf(bytes.subarray(start, end));
+  } catch (error) {
+    if (!(error instanceof SyntaxError)) throw error;
+    throw new ProfileError("types", error.message);
+  }
+}
