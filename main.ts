@@ -8,6 +8,7 @@ import { explain } from "./cli/explain.ts";
 import { info } from "./cli/info.ts";
 import { guard } from "./cli/guard.ts";
 import { help, type Options, readOptions } from "./cli/options.ts";
+import { profile, profileCore } from "./cli/profile.ts";
 import { release } from "./cli/release.ts";
 import { scan, scanCore } from "./cli/scan.ts";
 import { start } from "./cli/start.ts";
@@ -22,9 +23,11 @@ function run(options: Options): number | Promise<number> {
     case "monitor":
       return guard(options, dom);
     case "scan":
+      return core === undefined ? scan(options, dom) : scanCore(options, core);
+    case "profile":
       return core === undefined
-        ? scan(options, dom)
-        : scanCore(options, core);
+        ? profile(options, dom)
+        : profileCore(options, core);
     case "info":
       return info(options, dom);
     case "release":

@@ -77,7 +77,11 @@ export function openProfile(
   memory: KernelMemory,
   options: Options,
 ): LoadedProfile {
-  const profile = chooseProfile(kernel, options.profile).open(kernel, memory);
+  const saved = options.savedProfile === undefined
+    ? undefined
+    : Deno.readFileSync(options.savedProfile);
+  const profile = chooseProfile(kernel, options.profile)
+    .open(kernel, memory, saved);
   if (!options.firstReading) return { profile, notices: profile.notes };
   const regions = profile.regions.map(({ trusted: _, ...region }) => region);
   return {

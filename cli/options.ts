@@ -12,6 +12,7 @@ export const commands = [
   "release",
   "enroll",
   "start",
+  "profile",
 ] as const;
 export type Command = typeof commands[number];
 
@@ -25,6 +26,10 @@ export interface Options {
   readonly core?: string;
   readonly kernel?: string;
   readonly profile?: string;
+  /** A kept profile to use */
+  readonly savedProfile?: string;
+  /** Where to keep the profile */
+  readonly save?: string;
   readonly response: Response;
   /** Milliseconds from one pass to the next */
   readonly interval: number;
@@ -47,6 +52,8 @@ xkmon guards the kernels of Xen guests from Dom0.
                                 2 could not tell
   xkmon scan --core FILE        the same for a core of xl dump-core or of
                                 QEMU's dump-guest-memory, on any machine
+  xkmon profile --dom NAME      what a guest's memory tells of its Linux kernel;
+                                --core FILE: what a core does
   xkmon info --dom NAME         memory, virtual CPUs and devices of a guest
   xkmon enroll FILE...          keep the digests of kernel files
   xkmon release --dom NAME      undo what a killed monitor left behind
@@ -54,6 +61,8 @@ xkmon guards the kernels of Xen guests from Dom0.
   --on-attack report|pause|reboot|destroy
                                 what to do with the guest (pause)
   --interval SECONDS            from one pass to the next (1)
+  --saved-profile FILE          a profile that was kept, where no kernel file is
+  --save FILE                   keep the profile
   --kernel FILE                 kernel file of the guest (the one xl recorded)
   --profile NAME                ${
   profileModules.map(({ name }) => name).join(", ")
@@ -71,6 +80,8 @@ xkmon guards the kernels of Xen guests from Dom0.
 const STRINGS = [
   "dom",
   "core",
+  "save",
+  "saved-profile",
   "kernel",
   "profile",
   "on-attack",
@@ -90,6 +101,7 @@ type OptionName = typeof STRINGS[number] | typeof BOOLEANS[number];
 
 const GUARDING = [
   "profile",
+  "saved-profile",
   "on-attack",
   "interval",
   "trust-first-reading",
@@ -104,7 +116,16 @@ const TAKES: Readonly<Record<Command, readonly OptionName[]>> = {
   monitor: ["dom", "kernel", ...GUARDING],
   // It is the configuration that names the kernel which xl boots
   start: GUARDING,
-  scan: ["dom", "core", "kernel", "profile", "json", "digests"],
+  scan: [
+    "dom",
+    "core",
+    "kernel",
+    "profile",
+    "saved-profile",
+    "json",
+    "digests",
+  ],
+  profile: ["dom", "core", "save", "json"],
   info: ["dom", "json"],
   release: ["dom", "json"],
   enroll: ["json", "digests"],
@@ -167,6 +188,8 @@ export function readOptions(
     ...optional("core", text("core")),
     ...optional("kernel", text("kernel")),
     ...optional("profile", text("profile")),
+    ...optional("savedProfile", text("saved-profile")),
+    ...optional("save", text("save")),
     ...optional("log", text("log")),
     response: responses.find((name) => name === response) ??
       complain(`--on-attack takes ${responses.join(", ")}, not ${response}`),

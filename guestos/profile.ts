@@ -226,10 +226,16 @@ export interface ProfileModule {
    *
    * @param kernel The kernel file, where it is at hand
    * @param memory The guest's memory
-   * @throws {SyntaxError} If the file lacks what the profile needs; the
-   *   message names it
+   * @param saved A profile that was kept, for a kernel whose file is not at
+   *   hand
+   * @throws {SyntaxError} If a file lacks what the profile needs; the message
+   *   names it
    * @throws {ProfileError} If the guest's memory does not tell what is needed
    * @throws {UnreadableMemoryError} If the guest's memory cannot be read
    */
-  open(kernel: KernelFile | undefined, memory: KernelMemory): Profile;
+  open(
+    kernel: KernelFile | undefined,
+    memory: KernelMemory,
+    saved?: Uint8Array,
+  ): Profile;
 }

@@ -4,6 +4,7 @@
  * - `anchor`: where the kernel is
  * - `boot`: whether the kernel is up
  * - `kernel file`: whether the file is the one that runs
+ * - `saved profile`: whether the kept one is of the kernel that runs
  * - `symbols`: the kernel's table of symbols
  * - `types`: the kernel's description of its structures
  * - `tables`: what the kernel rewrites of itself
@@ -12,6 +13,7 @@ export type ProfileStep =
   | "anchor"
   | "boot"
   | "kernel file"
+  | "saved profile"
   | "symbols"
   | "types"
   | "tables";

@@ -1,8 +1,9 @@
 import type { KernelFile } from "../kernel_file.ts";
-import type { GuestMemory, KernelMemory } from "../memory.ts";
+import type { KernelMemory } from "../memory.ts";
 import type {
   Asset,
   CodeMap,
+  Contradiction,
   EntryPoints,
   LoadedCode,
   Profile,
@@ -12,6 +13,7 @@ import type {
 import { ProfileError } from "../profile_error.ts";
 import type { SymbolTable } from "../symbol_table.ts";
 import { XenNote } from "../xen_note.ts";
+import { bannerOf, readBanner } from "./banner.ts";
 import { GuestState } from "./guest_state.ts";
 import { imageOfFile } from "./image_of_file.ts";
 import { imageOfMemory } from "./image_of_memory.ts";
@@ -25,13 +27,13 @@ import {
   rodataRange,
 } from "./predict_rodata.ts";
 import { readAll } from "./read_all.ts";
+import { useSavedProfile } from "./saved_profile.ts";
 import { predictText } from "./predict_text.ts";
 import { unnamedProgram } from "./unnamed_program.ts";
 import type { TextSite } from "./sites.ts";
 import { TextSites } from "./text_sites.ts";
 
 const PAGE_SIZE = 4096;
-const MAX_BANNER = 512;
 /** Code of the largest module, bytes */
 const MAX_MODULE = 16 << 20;
 
@@ -62,13 +64,14 @@ export const linux: ProfileModule = {
     return kernel.xenNote(XenNote.GUEST_OS) === "linux";
   },
 
-  open(kernel: KernelFile | undefined, memory: KernelMemory): Profile {
-    const location = locateKernel(memory);
-    const { base, anchor } = location;
-    const image = kernel === undefined
-      ? imageOfMemory(memory, location)
-      : imageOfFile(kernel, base);
-    const banner = checkBanner(image, memory, kernel?.path ?? "its memory");
+  open(
+    kernel: KernelFile | undefined,
+    memory: KernelMemory,
+    saved?: Uint8Array,
+  ): Profile {
+    const opened = openImage(kernel, memory, saved);
+    const { image, banner, anchor } = opened;
+    const { base } = image;
     memory.useRoot(memory.frame(image.address(image.need("init_top_pgt"))));
     const pv = memory.cpus[0]?.kind === "pv";
 
@@ -106,12 +109,15 @@ export const linux: ProfileModule = {
       handlers: new Map(),
       singleAddressSpace: false,
       protectable: false,
-      contradictions: [...afterInitContradictions(image, foundData)].map(
-        ({ offset, reason }) => ({
-          address: image.address(offset),
-          summary: reason,
-        }),
-      ),
+      contradictions: [
+        ...opened.contradictions,
+        ...[...afterInitContradictions(image, foundData)].map(
+          ({ offset, reason }) => ({
+            address: image.address(offset),
+            summary: reason,
+          }),
+        ),
+      ],
       notes: [
         `kernel at 0x${base.toString(16)} by ${anchor}, ` +
         `${symbols.size} symbols, ${image.btf.size} types, ` +
@@ -218,25 +224,45 @@ function entryPoints(image: LinuxImage): EntryPoints {
   };
 }
 
-/** The first line that the kernel prints, which must be that of the file. */
-function checkBanner(
-  image: LinuxImage,
-  memory: GuestMemory,
-  path: string,
-): string {
-  const at = image.need("linux_banner");
-  const wanted = image.bytes.subarray(at, at + MAX_BANNER);
-  const end = wanted.indexOf(0);
-  const text = (bytes: Uint8Array) =>
-    String.fromCharCode(...bytes.subarray(0, end)).trim();
-  const found = memory.read(image.address(at), end);
-  if (text(found) !== text(wanted)) {
-    throw new ProfileError(
-      "kernel file",
-      `${path} (${text(wanted)}) is not the kernel that runs`,
-    );
+/** The kernel, from the best that is at hand. */
+function openImage(
+  kernel: KernelFile | undefined,
+  memory: KernelMemory,
+  saved: Uint8Array | undefined,
+): {
+  image: LinuxImage;
+  banner: string;
+  anchor: string;
+  contradictions: Contradiction[];
+} {
+  const location = locateKernel(memory);
+  const { base, anchor } = location;
+  const contradictions: Contradiction[] = [];
+  if (kernel !== undefined) {
+    const image = imageOfFile(kernel, base);
+    const banner = readBanner(image, memory);
+    if (banner !== bannerOf(image)) {
+      throw new ProfileError(
+        "kernel file",
+        `${kernel.path} (${bannerOf(image)}) is not the kernel that runs`,
+      );
+    }
+    return { image, banner, anchor, contradictions };
   }
-  return text(wanted);
+  const seen = imageOfMemory(memory, location);
+  const banner = readBanner(seen, memory);
+  if (saved === undefined) {
+    return { image: seen, banner, anchor, contradictions };
+  }
+  const { image, differing } = useSavedProfile(seen, banner, saved);
+  if (differing > 0) {
+    contradictions.push({
+      address: image.address(image.need("linux_banner")),
+      summary: `${differing} symbols of the kernel are not those of the kept ` +
+        "profile",
+    });
+  }
+  return { image, banner, anchor, contradictions };
 }
 
 function assets(symbols: SymbolTable, start: bigint, size: number): Asset[] {

@@ -68,6 +68,18 @@ export class LinuxImage {
     }
   }
 
+  /** The same image with other symbols and types. */
+  with(symbols: readonly KernelSymbol[], btf: Btf): LinuxImage {
+    return new LinuxImage({
+      base: this.base,
+      bytes: this.bytes,
+      symbols,
+      btf,
+      sections: this.#sections,
+      ...(this.payload === undefined ? {} : { payload: this.payload }),
+    });
+  }
+
   /** Whether the bytes are those of the kernel file. */
   get isOfFile(): boolean {
     return this.payload !== undefined;
