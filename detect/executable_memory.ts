@@ -7,10 +7,19 @@ import { rules } from "./rules.ts";
 
 /** What a kernel fills executable memory with that it does not use: `int3` */
 const TRAP = 0xcc;
+/** Bytes that are compared at once */
+const MAX_RUN = 2 << 20;
 /** Findings of one look */
 const MAX_FINDINGS = 64;
 /** Looks that must agree: memory is made executable before it has an owner */
 const LOOKS = 3;
+
+/** Consecutive pages, page aligned. */
+interface Run {
+  readonly start: bigint;
+  /** Bytes */
+  readonly size: number;
+}
 
 /**
  * XK-009 and XK-010: executable memory of the kernel half belongs to the
@@ -25,6 +34,7 @@ export class ExecutableMemory implements Detector {
   /** By key, what was seen and at how many looks in a row */
   #seen = new Map<string, { finding: Finding; looks: number }>();
   readonly #looks: number;
+  #trapped: Uint8Array<ArrayBuffer> = new Uint8Array(0);
 
   /** @param standsStill Whether nothing can change between two looks */
   constructor(
@@ -46,13 +56,11 @@ export class ExecutableMemory implements Detector {
     const findings: Finding[] = [];
     for (const range of [...ranges, ...this.#suspects(start, end)]) {
       if (range.writable) findings.push(this.#writable(range));
-      let known = range.start;
-      for (const page of unowned(range, owners)) {
-        if (findings.length >= MAX_FINDINGS) break;
-        if (page < known) continue;
-        const pages = this.#pagesByLooks(page);
-        if (pages === 0) findings.push(this.#unowned(page));
-        known = page + BigInt(pages * PAGE_SIZE);
+      for (const run of unowned(range, owners)) {
+        for (const page of this.#foreignPages(run)) {
+          if (findings.length >= MAX_FINDINGS) break;
+          findings.push(this.#unowned(page));
+        }
       }
     }
     const before = this.#seen;
@@ -84,11 +92,28 @@ export class ExecutableMemory implements Detector {
     }
   }
 
-  /** Pages that are not used yet or not any more, or what the profile knows. */
-  #pagesByLooks(page: bigint): number {
-    const bytes = this.#guest.read(page, PAGE_SIZE);
-    if (bytes.every((byte) => byte === TRAP)) return 1;
-    return this.#map.pagesByLooks?.(bytes) ?? 0;
+  /**
+   * The pages of a run that are neither unused, now or since they were freed,
+   * nor known to the profile by their looks.
+   */
+  *#foreignPages({ start, size }: Run): Generator<bigint> {
+    let known = 0;
+    for (const position of this.#guest.compare(start, this.#traps(size))) {
+      if (position < known) continue;
+      const page = start + BigInt(position * PAGE_SIZE);
+      const bytes = this.#guest.read(page, PAGE_SIZE);
+      const pages = this.#map.pagesByLooks?.(bytes) ?? 0;
+      if (pages === 0) yield page;
+      known = position + pages;
+    }
+  }
+
+  /** So many bytes of what fills unused memory. */
+  #traps(size: number): Uint8Array<ArrayBuffer> {
+    if (this.#trapped.length < size) {
+      this.#trapped = this.#guest.trustedCopy(new Uint8Array(size).fill(TRAP));
+    }
+    return this.#trapped.subarray(0, size);
   }
 
   #writable({ start, size }: MappedRange): Finding {
@@ -120,20 +145,25 @@ export class ExecutableMemory implements Detector {
   }
 }
 
-/** Pages of a range that no owner has a byte of. */
+/** Pages of a range that no owner has a byte of, as few runs as there are. */
 function* unowned(
   { start, size }: MappedRange,
   owners: readonly OwnedCode[],
-): Generator<bigint> {
+): Generator<Run> {
   const inside = owners.filter((owner) =>
     owner.start < start + size && owner.end > start
   ).sort((a, b) => a.start < b.start ? -1 : Number(a.start > b.start));
-  const step = BigInt(PAGE_SIZE);
+  const page = BigInt(PAGE_SIZE);
   let at = start;
   for (const owner of [...inside, { start: start + size, end: start + size }]) {
-    for (; at + step <= owner.start; at += step) yield at;
-    const end = owner.end + step - 1n;
-    const next = end - end % step;
+    for (; at + page <= owner.start;) {
+      const free = Number(owner.start - owner.start % page - at);
+      const run = Math.min(free, MAX_RUN);
+      yield { start: at, size: run };
+      at += BigInt(run);
+    }
+    const end = owner.end + page - 1n;
+    const next = end - end % page;
     if (next > at) at = next;
   }
 }

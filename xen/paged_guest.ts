@@ -19,6 +19,8 @@ import { RegionMap } from "./region_map.ts";
 import { TableCache, type TablesCopy } from "./table_cache.ts";
 
 const MAX_READ = 16 << 20;
+/** Ranges that are kept mapped: code comes and goes, and some is never again */
+const MAX_VIEWS = 1024;
 
 interface View {
   readonly map: RegionMap;
@@ -107,6 +109,7 @@ export abstract class PagedGuest implements Disposable {
     let view = this.#views.get(start);
     if (view?.map.pages !== pages) {
       view?.mapping?.unmap();
+      if (this.#views.size >= MAX_VIEWS) this.#forgetViews();
       view = {
         map: new RegionMap(this.#tables, this.#levels, start, pages),
         frames: [],
@@ -114,6 +117,11 @@ export abstract class PagedGuest implements Disposable {
       this.#views.set(start, view);
     }
     return view;
+  }
+
+  #forgetViews(): void {
+    for (const { mapping } of this.#views.values()) mapping?.unmap();
+    this.#views.clear();
   }
 
   /** The range's pages as one mapping, through the current tables. */
@@ -222,8 +230,7 @@ export abstract class PagedGuest implements Disposable {
 
   /** Gives every mapping back. */
   [Symbol.dispose](): void {
-    for (const { mapping } of this.#views.values()) mapping?.unmap();
-    this.#views.clear();
+    this.#forgetViews();
     this.#tables.clear();
   }
 }

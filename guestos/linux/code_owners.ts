@@ -290,6 +290,13 @@ function* readPacks(
     );
     let first: number | undefined;
     for (let chunk = 0; chunk <= size / CHUNK_SIZE; chunk++) {
+      // Most of a pack is free
+      const isFree = first === undefined && (chunk & 7) === 0 &&
+        bitmap[chunk >>> 3] === 0;
+      if (isFree) {
+        chunk += 7;
+        continue;
+      }
       const used = (bitmap[chunk >>> 3]! >>> (chunk & 7) & 1) === 1;
       if (used) {
         first ??= chunk;

@@ -159,12 +159,17 @@ function withSizes(symbols: readonly KernelSymbol[]): GuestSymbol[] {
   const sized: GuestSymbol[] = [];
   let start: bigint | undefined;
   let size = 0;
-  for (const { name, address } of symbols.toReversed()) {
+  for (const { name, type, address } of symbols.toReversed()) {
     if (address !== start) {
       size = start === undefined ? 0 : Number(start - address);
       start = address;
     }
-    sized.push({ name, address, size: size < MAX_SYMBOL ? size : 0 });
+    sized.push({
+      name,
+      address,
+      size: size < MAX_SYMBOL ? size : 0,
+      global: type < "a",
+    });
   }
   return sized.reverse();
 }
