@@ -382,7 +382,8 @@ function disarm(
       type: "notice",
       text: (protectable
         ? `protection is off, ${entries} page-table entries are writable again`
-        : "guarding has ended") + `${stuck}${rest}`,
+        : `guarding has ended after ${guard.passes} passes`) +
+        `${stuck}${rest}`,
     });
   } catch (error) {
     // A guest that died meanwhile has nothing to be undone

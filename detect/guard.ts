@@ -94,6 +94,11 @@ export class Guard {
     this.#report = report;
   }
 
+  /** Passes so far. */
+  get passes(): number {
+    return this.#passes;
+  }
+
   /** Whether the kernel is up, so that all rules are at work. */
   get booted(): boolean {
     return this.#booted;

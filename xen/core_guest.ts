@@ -59,7 +59,9 @@ export class CoreGuest extends PagedGuest {
   }
 
   /** Nothing changes in a core. */
-  refresh(): void {}
+  refresh(): void {
+    this.looks++;
+  }
 
   /** A core is of a guest that was alive. */
   assertAlive(): void {}

@@ -82,6 +82,7 @@ export abstract class DomainGuest<C extends CpuState> extends PagedGuest {
    * @throws {NoSuchDomainError} If the guest is gone
    */
   refresh(): void {
+    this.looks++;
     const cpus: C[] = [];
     for (let vcpu = 0; vcpu < this.domain.maxVcpus; vcpu++) {
       try {

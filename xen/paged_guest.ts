@@ -28,6 +28,8 @@ interface View {
   walks?: readonly (Mapped | NotMapped)[];
   frames: bigint[];
   mapping?: FrameMapping;
+  /** The look at which it was compared last */
+  comparedAt?: number;
 }
 
 /** A scan for aliases, which holds while the tables do not change. */
@@ -52,6 +54,8 @@ export abstract class PagedGuest implements Disposable {
   #views = new Map<bigint, View>();
   #kept: KeptScan | undefined;
   #root: bigint | undefined;
+  /** Looks at the guest so far */
+  protected looks = 0;
 
   /**
    * @param frames Where its frames can be had
@@ -158,6 +162,7 @@ export abstract class PagedGuest implements Disposable {
    */
   compare(start: bigint, trusted: Uint8Array<ArrayBuffer>): number[] {
     const mapping = this.#mapping(start, trusted.length);
+    this.#views.get(start)!.comparedAt = this.looks;
     if (mapping.equals(0, trusted)) return [];
     const differing: number[] = [];
     for (let at = 0; at < trusted.length; at += PAGE_SIZE) {
@@ -180,6 +185,11 @@ export abstract class PagedGuest implements Disposable {
     }
     const bytes = new Uint8Array(length);
     if (length === 0) return bytes;
+    const kept = this.#keptBytes(address, length);
+    if (kept !== undefined) {
+      bytes.set(kept);
+      return bytes;
+    }
     const offset = Number(address & BigInt(PAGE_SIZE - 1));
     const start = address - BigInt(offset);
     const pages = Math.ceil((offset + length) / PAGE_SIZE);
@@ -200,6 +210,21 @@ export abstract class PagedGuest implements Disposable {
       mapping.unmap();
     }
     return bytes;
+  }
+
+  /**
+   * Bytes of a range that was compared since the last look: its pages are
+   * mapped, through the page tables as they were a moment ago.
+   */
+  #keptBytes(address: bigint, length: number): Uint8Array | undefined {
+    for (const [start, { mapping, comparedAt }] of this.#views) {
+      if (mapping === undefined || comparedAt !== this.looks) continue;
+      const offset = address - start;
+      const end = BigInt(mapping.pages * PAGE_SIZE - length);
+      if (offset < 0n || offset > end) continue;
+      return new Uint8Array(mapping.bytes, Number(offset), length);
+    }
+    return undefined;
   }
 
   /** Every mapping of some frames in the kernel half of the address space. */

@@ -15,7 +15,7 @@ import {
 } from "./patches/returns.ts";
 import { staticCalls } from "./patches/static_calls.ts";
 import type { TextSite } from "./sites.ts";
-import { branch, BRANCH_SIZE, JUMP } from "./x86_branch.ts";
+import { branch, BRANCH_SIZE, CALL, JUMP } from "./x86_branch.ts";
 
 const LOCK = 0xf0;
 /** `ds`, which does nothing, in place of the prefix on one processor */
@@ -73,6 +73,7 @@ export function predictText(
     ...labels,
     ...staticCalls(patching, thunk),
     ...ftraceSites(patching),
+    ...ftraceTargets(patching),
     ...lockPrefixes(patching),
   ].sort((a, b) => a.at - b.at);
   for (const { at, size, forms } of sites) {
@@ -143,6 +144,30 @@ function* ftraceSites(patching: Patching): Generator<TextSite> {
     if (!inText(patching, at, BRANCH_SIZE)) continue;
     yield { kind: "ftrace", at, size: BRANCH_SIZE, forms: () => [form] };
   }
+}
+
+/** Where ftrace's own trampolines call or jump to. */
+function* ftraceTargets({ image }: Patching): Generator<TextSite> {
+  const stub = image.offset("ftrace_stub");
+  const target = image.offset("ftrace_trace_function");
+  if (stub === undefined || target === undefined) return;
+  for (const name of ["ftrace_call", "ftrace_regs_call"]) {
+    const at = image.offset(name);
+    if (at === undefined) continue;
+    const none = branch(CALL, at, stub);
+    yield {
+      kind: "ftrace target",
+      at,
+      size: BRANCH_SIZE,
+      forms: (guest) => [branch(CALL, at, guest.pointer(target) ?? stub)],
+      others: [none],
+    };
+  }
+  const at = image.offset("ftrace_graph_call");
+  const graph = image.offset("ftrace_graph_caller");
+  if (at === undefined || graph === undefined) return;
+  const forms = [branch(JUMP, at, stub), branch(JUMP, at, graph)];
+  yield { kind: "ftrace target", at, size: BRANCH_SIZE, forms: () => forms };
 }
 
 /** Lock prefixes, which one processor does not need (`.smp_locks`). */

@@ -3,6 +3,7 @@ import type { GuestReader } from "./guest_reader.ts";
 /** What the kernel rewrites a place for while it runs. */
 export type SiteKind =
   | "ftrace"
+  | "ftrace target"
   | "jump label"
   | "static call"
   | "static call trampoline"

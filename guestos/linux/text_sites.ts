@@ -3,13 +3,37 @@ import type { CodeOwners, FtraceHook } from "./code_owners.ts";
 import { describeCode } from "./describe_code.ts";
 import type { GuestState } from "./guest_state.ts";
 import type { LinuxImage } from "./linux_image.ts";
-import type { TextSite } from "./sites.ts";
+import type { SiteKind, TextSite } from "./sites.ts";
 import { BRANCH_SIZE, branchTarget, CALL, JUMP } from "./x86_branch.ts";
 
 const INT3 = 0xcc;
 
 /** What ftrace sites call before it is known what is hooked */
 const COMMON_TRAMPOLINES = ["ftrace_caller", "ftrace_regs_caller"];
+
+/** Answers that hold as long as the kernel's lists are not read again. */
+interface Answers {
+  readonly lists: CodeOwners;
+  readonly hooks: Map<bigint, readonly FtraceHook[] | undefined>;
+  readonly words: Map<bigint, string>;
+  readonly isCode: Map<bigint, boolean>;
+}
+
+function remember<K, V>(known: Map<K, V>, key: K, find: () => V): V {
+  let value = known.get(key);
+  if (value === undefined && !known.has(key)) {
+    value = find();
+    known.set(key, value);
+  }
+  return value!;
+}
+
+/** Kinds of places whose target a variable of the guest names */
+const FOLLOWED: readonly SiteKind[] = [
+  "ftrace target",
+  "static call",
+  "static call trampoline",
+];
 
 function equal(a: Uint8Array, b: Uint8Array): boolean {
   return a.length === b.length && a.every((byte, i) => byte === b[i]);
@@ -34,6 +58,8 @@ export class TextSites implements LivingCode {
   #state: GuestState;
   #sites: readonly TextSite[];
   #starts: Uint32Array;
+  /** What was found out for one reading of the lists */
+  #known: Answers | undefined;
 
   /**
    * @param image The kernel
@@ -53,6 +79,20 @@ export class TextSites implements LivingCode {
 
   get #lists(): CodeOwners {
     return this.#state.owners;
+  }
+
+  /** Tens of thousands of places have the same few targets. */
+  get #answers(): Answers {
+    const lists = this.#lists;
+    if (this.#known?.lists !== lists) {
+      this.#known = {
+        lists,
+        hooks: new Map(),
+        words: new Map(),
+        isCode: new Map(),
+      };
+    }
+    return this.#known;
   }
 
   #siteAt(offset: number): TextSite | undefined {
@@ -102,6 +142,7 @@ export class TextSites implements LivingCode {
     switch (site.kind) {
       case "ftrace":
         return this.#judgeFtrace(site, found);
+      case "ftrace target":
       case "static call":
       case "static call trampoline":
         return this.#judgeOldCall(site, found);
@@ -115,12 +156,9 @@ export class TextSites implements LivingCode {
 
   /** A static call leads where its key says: that must be code, too. */
   #judgeTarget(site: TextSite, found: Uint8Array): CodeState {
-    const isBranch = found[0] === CALL || found[0] === JUMP;
     const { kind, at } = site;
-    if (kind !== "static call" && kind !== "static call trampoline") {
-      return { kind: "own" };
-    }
-    if (!isBranch) return { kind: "own" };
+    const isBranch = found[0] === CALL || found[0] === JUMP;
+    if (!isBranch || !FOLLOWED.includes(kind)) return { kind: "own" };
     const target = this.#image.address(branchTarget(found, 0, at));
     return this.#isCode(target) ? { kind: "own" } : foreign(
       `${kind} leads to ${this.#describe(target)}`,
@@ -130,8 +168,12 @@ export class TextSites implements LivingCode {
   /** Within the kernel the start of a function, outside what has an owner. */
   #isCode(target: bigint): boolean {
     const offset = Number(target - this.#image.base);
-    return this.#image.functionStarts.has(offset) ||
-      this.#lists.isCallable(target);
+    if (this.#image.functionStarts.has(offset)) return true;
+    return remember(
+      this.#answers.isCode,
+      target,
+      () => this.#lists.isCallable(target),
+    );
   }
 
   /** The call of before the key was changed, or of before that was written. */
@@ -195,6 +237,14 @@ export class TextSites implements LivingCode {
    * `undefined` where it is none of ftrace.
    */
   #hooksOf(target: bigint): readonly FtraceHook[] | undefined {
+    return remember(
+      this.#answers.hooks,
+      target,
+      () => this.#findHooks(target),
+    );
+  }
+
+  #findHooks(target: bigint): readonly FtraceHook[] | undefined {
     const { hooks } = this.#lists;
     const offset = Number(target - this.#image.base);
     const isCommon = COMMON_TRAMPOLINES.some((name) =>
@@ -237,6 +287,10 @@ export class TextSites implements LivingCode {
   }
 
   #describe(address: bigint): string {
-    return describeCode(address, this.#image, this.#lists);
+    return remember(
+      this.#answers.words,
+      address,
+      () => describeCode(address, this.#image, this.#lists),
+    );
   }
 }
