@@ -20,10 +20,12 @@ async function scanCore(core: string, ...options: string[]) {
 
 const BOOTS: readonly LinuxBoot[] = ["pv", "pvh", "kaslr"];
 for (const boot of BOOTS) {
-  Deno.test(`Linux 6.1 (${boot}): every symbol is right, every byte is explained, every changed byte is found`, async () => {
+  Deno.test(`Linux 6.1 (${boot}): every symbol and offset is right, every byte is explained, every changed byte is found`, async () => {
     const check = await checkCore(await linuxCore("6.1", boot), FLIPS);
     assert(check.symbols > 90_000);
     assertEquals(check.unequalSymbols, 0);
+    assert(check.offsets > 80);
+    assertEquals(check.unequalOffsets, []);
     assertEquals(check.residue, []);
     assertEquals(check.found + check.legitimate, FLIPS);
     assert(check.legitimate < 3, `${check.legitimate} legitimate changes`);

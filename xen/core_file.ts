@@ -183,7 +183,11 @@ export class CoreFile implements Disposable {
     });
     const namesAt = header.getUint16(62, true);
     if (namesAt >= count) return sections;
-    const names = this.#bytes(part(namesAt), MAX_NAMES, "its section name table");
+    const names = this.#bytes(
+      part(namesAt),
+      MAX_NAMES,
+      "its section name table",
+    );
     const text = new TextDecoder("latin1").decode(names.buffer);
     for (let index = 1; index < count; index++) {
       const at = table.getUint32(index * SECTION_SIZE, true);

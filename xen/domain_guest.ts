@@ -152,6 +152,8 @@ export abstract class DomainGuest<C extends CpuState> extends PagedGuest {
       if (!isFull(error)) throw error;
     }
     this.host.control.pause(this.domain.id);
+    // What was mapped before may be mapped otherwise by now
+    this.looks++;
     this.#hold = "look";
   }
 

@@ -10,6 +10,8 @@ const MAX_RANGES = 65_536;
 const SLOTS = 512;
 const PRESENT = 1;
 const WRITABLE = 2;
+/** Ours, for what no entry says in its low word */
+const EXECUTABLE = 4;
 const LARGE = 0x80;
 /** In the high word of an entry */
 const NO_EXECUTE = 0x8000_0000;
@@ -40,13 +42,11 @@ export function mappedRanges(
   const ranges: { -readonly [K in keyof MappedRange]: MappedRange[K] }[] = [];
   let complete = true;
   let looked = 0;
+  let full = false;
 
-  const add = (
-    at: bigint,
-    size: bigint,
-    writable: boolean,
-    executable: boolean,
-  ) => {
+  const add = (at: bigint, size: bigint, permissions: number) => {
+    const writable = (permissions & WRITABLE) !== 0;
+    const executable = (permissions & EXECUTABLE) !== 0;
     const from = at < start ? start : at;
     const to = at + size > end ? end : at + size;
     const last = ranges.at(-1);
@@ -55,6 +55,7 @@ export function mappedRanges(
     if (joins) {
       last.size += to - from;
     } else if (ranges.length === MAX_RANGES) {
+      full = true;
       complete = false;
     } else {
       ranges.push({ start: from, size: to - from, writable, executable });
@@ -65,8 +66,7 @@ export function mappedRanges(
     table: bigint,
     level: number,
     base: bigint,
-    writable: boolean,
-    executable: boolean,
+    allowed: number,
   ) => {
     let words = ++looked > MAX_TABLES ? undefined : tables.words(table);
     if (words === undefined) {
@@ -79,20 +79,28 @@ export function mappedRanges(
     const last = beyond >= size * BigInt(SLOTS)
       ? SLOTS
       : Number((beyond + size - 1n) / size);
-    for (let index = first; index < last; index++) {
+    const at = (index: number) => base + BigInt(index) * size;
+    // Pages are told together: BigInt is too slow for each of them
+    let since = first;
+    let pages = 0;
+    const tell = (index: number, next: number) => {
+      if (pages !== 0) add(at(since), BigInt(index - since) * size, pages);
+      since = index;
+      pages = next;
+    };
+    for (let index = first; index < last && !full; index++) {
       const low = words[2 * index]!;
-      if ((low & PRESENT) === 0) continue;
       const high = words[2 * index + 1]!;
-      const at = base + BigInt(index) * size;
-      const w = writable && (low & WRITABLE) !== 0;
-      const x = executable && (high & NO_EXECUTE) === 0;
-      if (onlyExecutable && !x) continue;
-      const large = (level === 2 || level === 3) && (low & LARGE) !== 0;
-      if (level === 1 || large) {
-        add(at, size, w, x);
-      } else {
+      const executable = (high & NO_EXECUTE) === 0 ? EXECUTABLE : 0;
+      const own = allowed & (low & (PRESENT | WRITABLE) | executable);
+      const counts = (own & PRESENT) !== 0 &&
+        !(onlyExecutable && (own & EXECUTABLE) === 0);
+      const isPage = level === 1 || level < 4 && (low & LARGE) !== 0;
+      const next = counts && isPage ? own : 0;
+      if (next !== pages) tell(index, next);
+      if (counts && !isPage) {
         const child = (high & 0xfffff) * 2 ** 20 + (low >>> PAGE_SHIFT);
-        look(BigInt(child), level - 1, at, w, x);
+        look(BigInt(child), level - 1, at(index), own);
         // Too many tables unmap all others, this one too
         words = tables.words(table);
         if (words === undefined) {
@@ -101,6 +109,7 @@ export function mappedRanges(
         }
       }
     }
+    tell(last, 0);
   };
 
   const bits = PAGE_SHIFT + INDEX_BITS * levels;
@@ -108,6 +117,6 @@ export function mappedRanges(
   const half = start >> 63n === 0n
     ? 0n
     : BigInt.asUintN(64, -1n << BigInt(bits));
-  look(root, levels, half, true, true);
+  look(root, levels, half, PRESENT | WRITABLE | EXECUTABLE);
   return { ranges, complete };
 }

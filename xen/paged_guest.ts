@@ -77,6 +77,8 @@ export abstract class PagedGuest implements Disposable {
 
   /** See `KernelMemory`. */
   useRoot(root: bigint): void {
+    // What was compared was seen through other tables
+    if (root !== this.root) this.looks++;
     this.#root = root;
   }
 

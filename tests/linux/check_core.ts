@@ -10,6 +10,7 @@ import { imageOfMemory } from "../../guestos/linux/image_of_memory.ts";
 import { linux } from "../../guestos/linux/linux.ts";
 import { locateKernel } from "../../guestos/linux/locate_kernel.ts";
 import { CoreGuest } from "../../xen/core_guest.ts";
+import { headerOffsets } from "./header_offsets.ts";
 import type { LinuxCore } from "./linux_core.ts";
 import { SeededRandom } from "./seeded_random.ts";
 
@@ -20,6 +21,9 @@ export interface CoreCheck {
   /** What the guest itself says, and how many of that the profile has not */
   readonly symbols: number;
   readonly unequalSymbols: number;
+  /** Sizes and offsets of the headers, and those that the profile has not */
+  readonly offsets: number;
+  readonly unequalOffsets: readonly string[];
   /** Milliseconds from the open core to symbols and types */
   readonly profileMs: number;
   /** Findings and places that could not be told, of the clean core */
@@ -39,7 +43,7 @@ export interface CoreCheck {
  *   at a time, at random
  */
 export async function checkCore(
-  { core, kallsyms, kernel }: LinuxCore,
+  { version, core, kallsyms, kernel }: LinuxCore,
   flips: number,
 ): Promise<CoreCheck> {
   using guest = new CoreGuest(core);
@@ -56,6 +60,16 @@ export async function checkCore(
         } ${symbol.type} ${symbol.name}`;
   }).length + Math.abs(lines.length - fromMemory.symbols.length);
 
+  const offsets = await headerOffsets(version, kernel.release);
+  const { btf } = fromMemory;
+  const unequalOffsets = [...offsets].filter(([name, value]) => {
+    const [structure = "", member] = name.split(".");
+    return value !==
+      (member === undefined
+        ? btf.sizeOf(structure)
+        : btf.member(structure, member)?.offset);
+  }).map(([name]) => name);
+
   const file = new KernelFile(kernel.image, await Deno.readFile(kernel.image));
   const profile = linux.open(file, guest);
   const { findings, unreadable } = await scanGuest(guest, profile, 0);
@@ -63,6 +77,8 @@ export async function checkCore(
   return {
     symbols: lines.length,
     unequalSymbols: unequal,
+    offsets: offsets.size,
+    unequalOffsets,
     profileMs,
     residue: [
       ...findings.map(({ rule, symbol, summary }) =>

@@ -3,16 +3,20 @@ import { XenError } from "../errors.ts";
 import { ForeignFrames } from "../foreign_frames.ts";
 import type { XenHost } from "../host.ts";
 import type { EntryUpdate } from "../hypercalls.ts";
-import { domainFlags, vcpuContext } from "../layouts.ts";
+import { domainFlags, hvmCpu, vcpuContext } from "../layouts.ts";
 import { fakeControl } from "./fake_control.ts";
 import { fakeStore } from "./fake_store.ts";
 import type { Machine } from "./machine.ts";
 
 const EINVAL = 22;
+const ENODATA = 61;
+
+/** Bytes of a `struct hvm_hw_cpu` of Xen 4.17 */
+const HVM_CPU_SIZE = 1032;
 
 /**
- * A host with one PV guest in the memory of a machine: pauses are counted as
- * Xen counts them, updates of entries go into the memory.
+ * A host with one guest, PV or not, in the memory of a machine: pauses are
+ * counted as Xen counts them, updates of entries go into the memory.
  */
 export class SyntheticHost {
   /** To be given to what needs a host */
@@ -23,8 +27,12 @@ export class SyntheticHost {
   pauses = 0;
   /** Frame of the root page table */
   root: bigint;
-  /** Raw state of every virtual CPU, but for the root */
+  /** Raw state of every virtual CPU of a PV guest, but for the root */
   readonly context = new Uint8Array(vcpuContext.size);
+  /** Raw state of every virtual CPU of another guest, but for the root */
+  readonly hvmContext = new Uint8Array(HVM_CPU_SIZE);
+  /** Virtual CPUs that were never brought up */
+  readonly down = new Set<number>();
   /** Error number of the control interface where the guest is gone */
   contextError: number | undefined;
   /** Refuses some updates of entries, and with one all that come with it */
@@ -36,17 +44,26 @@ export class SyntheticHost {
 
   constructor(machine: Machine, id: number) {
     this.root = machine.allocate();
-    const vcpu = (
+    const check = (call: string, vcpu: number) => {
+      const error = this.contextError ??
+        (this.down.has(vcpu) ? ENODATA : undefined);
+      if (error !== undefined) throw new XenError(call, error);
+    };
+    const pvState = (
       _domain: number,
-      _vcpu: number,
+      vcpu: number,
       buffer: Uint8Array<ArrayBuffer>,
     ) => {
-      if (this.contextError !== undefined) {
-        throw new XenError("xc_vcpu_getcontext", this.contextError);
-      }
+      check("xc_vcpu_getcontext", vcpu);
       const view = new DataView(buffer.buffer);
       new Uint8Array(buffer.buffer).set(this.context);
       view.setBigUint64(vcpuContext.ctrlreg + 3 * 8, this.root << 12n, true);
+      return view;
+    };
+    const hvmState = (_domain: number, vcpu: number) => {
+      check("xc_domain_hvm_getcontext_partial", vcpu);
+      const view = new DataView(this.hvmContext.slice().buffer);
+      view.setBigUint64(hvmCpu.cr3, this.root << 12n, true);
       return view;
     };
     this.host = {
@@ -60,7 +77,8 @@ export class SyntheticHost {
             flags: (this.pauses > 0 ? domainFlags.paused : 0) |
               (this.dying ? domainFlags.dying : 0),
           }]).domainInfoList(first, max),
-        vcpuContext: vcpu,
+        vcpuContext: pvState,
+        hvmCpu: hvmState,
         pause: () => {
           this.calls.push("pause");
           this.pauses++;

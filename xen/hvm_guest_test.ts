@@ -1,0 +1,245 @@
+import { assert, assertEquals, assertThrows } from "@std/assert";
+import { UnreadableMemoryError } from "../guestos/memory.ts";
+import type { Domain } from "./domains.ts";
+import { NoSuchDomainError, XenError } from "./errors.ts";
+import { HvmGuest } from "./hvm_guest.ts";
+import { Journal } from "./journal.ts";
+import { hvmCpu } from "./layouts.ts";
+import { entryBits } from "./page_walk.ts";
+import { Machine } from "./testing/machine.ts";
+import { SyntheticHost } from "./testing/synthetic_host.ts";
+
+const ESRCH = 3;
+const EINVAL = 22;
+const PAGE_SIZE = 4096;
+const LA57 = 1n << 12n;
+const START = 0xffff_ffff_8000_0000n;
+const REGION = { start: START, size: PAGE_SIZE };
+
+const domain: Domain = {
+  id: 7,
+  name: "web",
+  uuid: "00112233-4455-6677-8899-aabbccddeeff",
+  type: "PVH or HVM",
+  paused: false,
+  dying: false,
+  state: "running",
+  pages: 16,
+  maxPages: 16,
+  cpuTime: 0n,
+  onlineVcpus: 3,
+  maxVcpus: 3,
+};
+
+/** A guest of one page, filled with ones; all is given back. */
+class Setting implements Disposable {
+  readonly machine = new Machine();
+  readonly xen = new SyntheticHost(this.machine, domain.id);
+  readonly folder = Deno.makeTempDirSync();
+  readonly frame = this.machine.map(this.xen.root, START);
+  #stack = new DisposableStack();
+
+  constructor() {
+    this.machine.bytes(this.frame).fill(1);
+  }
+
+  /** Sets a register of all virtual CPUs. */
+  set(offset: number, value: bigint): void {
+    const view = new DataView(this.xen.hvmContext.buffer);
+    view.setBigUint64(offset, value, true);
+  }
+
+  /** The guest as one monitor has it; the one before must be gone. */
+  guest(): HvmGuest {
+    this.end();
+    const journal = this.#stack.use(new Journal(domain.id, this.folder));
+    return this.#stack.use(new HvmGuest(this.xen.host, domain, journal));
+  }
+
+  /** The monitor dies without undoing anything. */
+  end(): void {
+    this.#stack.dispose();
+    this.#stack = new DisposableStack();
+  }
+
+  /** Names of what was noted, while no monitor runs. */
+  get notes(): string[] {
+    this.end();
+    return [...Deno.readDirSync(this.folder)].map(({ name }) => name);
+  }
+
+  [Symbol.dispose](): void {
+    this.end();
+    this.machine[Symbol.dispose]();
+    Deno.removeSync(this.folder, { recursive: true });
+  }
+}
+
+Deno.test("a PV guest is refused", () => {
+  using setting = new Setting();
+  assertThrows(
+    () => new HvmGuest(setting.xen.host, { ...domain, type: "PV" }),
+    RangeError,
+    "web is a PV guest",
+  );
+});
+
+Deno.test("memory is read through the page tables of the first CPU", () => {
+  using setting = new Setting();
+  const guest = setting.guest();
+  assertEquals(guest.root, setting.xen.root);
+  assertEquals(guest.frame(START), setting.frame);
+  assertEquals(guest.read(START + 4095n, 1), Uint8Array.of(1));
+  assertThrows(() => guest.read(START + 4095n, 2), UnreadableMemoryError);
+});
+
+Deno.test("refreshing looks at the CPUs anew, and nothing else does", () => {
+  using setting = new Setting();
+  setting.set(hvmCpu.rip, 5n);
+  const guest = setting.guest();
+  const seen = () => guest.cpus.map(({ vcpu, ip }) => [vcpu, ip]);
+  assertEquals(seen(), [[0, 5n], [1, 5n], [2, 5n]]);
+  setting.set(hvmCpu.rip, 6n);
+  const root = setting.xen.root = setting.machine.allocate();
+  setting.machine.map(root, START, { frame: setting.frame + 100n });
+  assertEquals(seen(), [[0, 5n], [1, 5n], [2, 5n]]);
+  assertEquals(guest.frame(START), setting.frame);
+  guest.refresh();
+  assertEquals(seen(), [[0, 6n], [1, 6n], [2, 6n]]);
+  assertEquals(guest.frame(START), setting.frame + 100n);
+});
+
+Deno.test("the first CPU says how many levels the page tables have", () => {
+  using setting = new Setting();
+  const { machine, xen } = setting;
+  const address = 0xff11_0000_0000_0000n;
+  const walk = () => setting.guest().walk(address);
+  assertEquals(walk().kind, "non-canonical");
+  const fifth = machine.allocate();
+  const { present } = entryBits;
+  machine.setEntry(fifth, 0x111, xen.root << 12n | present);
+  machine.map(xen.root, 0n, { frame: 0x77n });
+  xen.root = fifth;
+  assertEquals(walk().kind, "non-canonical");
+  setting.set(hvmCpu.cr4, LA57);
+  const five = walk();
+  assertEquals(five.kind === "mapped" && five.frame, 0x77n);
+  // All the other bits say nothing of it
+  setting.set(hvmCpu.cr4, ~LA57);
+  assertEquals(walk().kind, "non-canonical");
+});
+
+Deno.test("a CPU that was never brought up is left out until it is", () => {
+  using setting = new Setting();
+  setting.xen.down.add(1);
+  const guest = setting.guest();
+  const seen = () => guest.cpus.map(({ vcpu }) => vcpu);
+  assertEquals(seen(), [0, 2]);
+  setting.xen.down.delete(1);
+  guest.refresh();
+  assertEquals(seen(), [0, 1, 2]);
+  // Without the first one there is no kernel
+  setting.xen.down.add(0);
+  const error = assertThrows(() => guest.refresh(), XenError);
+  assertEquals(error.code, "ENODATA");
+  assertEquals(seen(), [0, 1, 2]);
+});
+
+Deno.test("a guest that is gone is told as such, at any time", () => {
+  using setting = new Setting();
+  const guest = setting.guest();
+  for (const read of [() => guest.refresh(), () => setting.guest()]) {
+    setting.xen.contextError = ESRCH;
+    const error = assertThrows(read, NoSuchDomainError, "web is gone");
+    assert(error.cause instanceof XenError);
+    setting.xen.contextError = EINVAL;
+    assertThrows(read, XenError);
+  }
+});
+
+Deno.test("a guest that is being taken apart is gone", () => {
+  using setting = new Setting();
+  const guest = setting.guest();
+  setting.xen.dying = true;
+  assertThrows(() => guest.assertAlive(), NoSuchDomainError);
+  assertThrows(() => setting.guest(), NoSuchDomainError);
+});
+
+Deno.test("nothing of the guest is protected, and nothing changed for it", () => {
+  using setting = new Setting();
+  const guest = setting.guest();
+  assertEquals([guest.protect([REGION]), guest.unprotect(), guest.stuck], [
+    0,
+    0,
+    0,
+  ]);
+  assertEquals(setting.xen.calls, []);
+  assertEquals(setting.notes, []);
+});
+
+Deno.test("a hold is made once and undone once", () => {
+  using setting = new Setting();
+  const guest = setting.guest();
+  guest.hold();
+  guest.hold();
+  assertEquals([setting.xen.pauses, guest.held], [1, true]);
+  guest.endHold();
+  guest.endHold();
+  assertEquals([setting.xen.pauses, guest.held], [0, false]);
+  assertEquals(setting.notes, []);
+});
+
+Deno.test("a guest runs on when a monitor is killed that held it", () => {
+  using setting = new Setting();
+  setting.guest().hold();
+  assertEquals(setting.guest().recover(false), "ended its pause");
+  assertEquals(setting.xen.pauses, 0);
+  assertEquals(setting.notes, []);
+});
+
+Deno.test("a pause after an attack stays until it is released", () => {
+  using setting = new Setting();
+  const guest = setting.guest();
+  guest.pauseForAttack();
+  // As a monitor does that ends
+  guest.unprotect();
+  guest.endHold();
+  const next = setting.guest();
+  assertEquals(next.recover(false), "left it paused after an attack");
+  assertEquals([setting.xen.pauses, next.pausedForAttack], [1, true]);
+  assertEquals(
+    setting.guest().recover(true),
+    "ended the pause after an attack",
+  );
+  assertEquals(setting.xen.pauses, 0);
+  assertEquals(setting.notes, []);
+});
+
+Deno.test("an operator's unpause ends a pause after an attack", () => {
+  using setting = new Setting();
+  const guest = setting.guest();
+  guest.pauseForAttack();
+  setting.xen.pauses = 0;
+  assertEquals([guest.held, guest.pausedForAttack], [false, false]);
+  assertEquals(setting.notes, []);
+});
+
+Deno.test("a guest without a journal is held all the same", () => {
+  using setting = new Setting();
+  using guest = new HvmGuest(setting.xen.host, domain);
+  guest.hold();
+  assertEquals(guest.held, true);
+  guest.endHold();
+  assertEquals(setting.xen.calls, ["pause", "unpause"]);
+  assertEquals(guest.recover(true), undefined);
+});
+
+Deno.test("nothing stays mapped of a guest that is given back", () => {
+  using setting = new Setting();
+  const guest = setting.guest();
+  guest.compare(START, new Uint8Array(PAGE_SIZE));
+  guest.mapped(START, 1n << 64n);
+  assert(setting.machine.mappedPages > 1);
+  guest[Symbol.dispose]();
+  assertEquals(setting.machine.mappedPages, 0);
+});
