@@ -25,6 +25,7 @@ const WITHOUT_LAB = [
   "architecture_test.ts",
   "build_test.ts",
   "ffi_test.ts",
+  "fuzz_test.ts",
   "layouts_test.ts",
 ];
 /** What waits longest begins first */

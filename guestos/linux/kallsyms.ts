@@ -22,7 +22,7 @@ const DIGITS = new TextEncoder().encode(
 /** Wherever the digits lie, a whole word of theirs is at a multiple of this */
 const STRIDE = 16;
 const CODE_OF_0 = 0x30;
-const MAX_TOKEN = 64;
+const MAX_TOKEN = 128;
 const INDEX_SIZE = 2 * TOKENS;
 /** Symbols between two markers */
 const MARKED = 256;
@@ -31,12 +31,14 @@ const MIN_SYMBOLS = 1000;
 const MAX_SYMBOLS = 1_000_000;
 /** KSYM_NAME_LEN, and the type */
 const MAX_NAME = 513;
-/** Bytes of all names together, expanded: a large kernel has 6 MiB */
-const MAX_TEXT = 32 << 20;
+/** Bytes of a name and its type, expanded, on average: a kernel has 25 */
+const MAX_AVERAGE = 48;
 /** Names, markers and sequence numbers take less than this, bytes */
 const MAX_TABLES = 32 << 20;
-/** Names that are walked over: a true table takes one or two attempts */
+/** Names that are walked over: a true table takes one attempt */
 const MAX_WALKED = 5_000_000;
+/** Words that could be the number of symbols: some 1000 in a true kernel */
+const MAX_COUNTS = 1_000_000;
 /** Places that look like the digits in a table of tokens */
 const MAX_HITS = 1000;
 /** Tables of tokens, each with its index */
@@ -49,6 +51,12 @@ interface Tokens {
   readonly end: number;
   /** Where each token begins and, last, where the last one's NUL is passed */
   readonly starts: Uint32Array;
+}
+
+/** What is left of the work that a search may take. */
+interface Budget {
+  names: number;
+  counts: number;
 }
 
 /** Where the compressed names lie in a block. */
@@ -82,7 +90,7 @@ export function findKallsyms(
     bytes.byteOffset,
     bytes.length >>> 2,
   );
-  const budget = { names: MAX_WALKED };
+  const budget: Budget = { names: MAX_WALKED, counts: MAX_COUNTS };
   let tables = 0;
   let from = 0;
   for (let hits = 0; hits < MAX_HITS; hits++) {
@@ -117,7 +125,7 @@ function findDigits(
   from: number,
 ): number | undefined {
   for (let at = alignUp(from, STRIDE); at < bytes.length; at += STRIDE) {
-    const word = words[at / 4]!;
+    const word = words[at >> 2]!;
     const digits = word & 0xf0f0f0f0;
     let zeroAt: number;
     if (digits === 0x0030_0030) zeroAt = at - 2 * (word & 0xf);
@@ -177,9 +185,7 @@ function tokenStarts(
   const starts = new Uint32Array(TOKENS + 1);
   let at: number | undefined = start;
   for (let token = 0; token < TOKENS; token++) {
-    if (start + index[token]! !== at) {
-      return undefined;
-    }
+    if (start + index[token]! !== at) return undefined;
     starts[token] = at;
     at = tokenEnd(bytes, at);
     if (at === undefined) return undefined;
@@ -193,25 +199,25 @@ function findNames(
   bytes: Uint8Array,
   words: Int32Array,
   tokens: Tokens,
-  budget: { names: number },
+  budget: Budget,
 ): Names | undefined {
   const lowest = Math.max(0, tokens.at - MAX_TABLES);
   const highest = alignDown(tokens.at, 4) - 8;
   for (let countAt = highest; countAt >= lowest; countAt -= 4) {
-    const count = words[countAt / 4]!;
+    const count = words[countAt >> 2]!;
     if (count < MIN_SYMBOLS || count > MAX_SYMBOLS) continue;
+    if (--budget.counts < 0) return undefined;
     const size = 4 * Math.ceil(count / MARKED);
     // Alignment is 8, and 4 in 7.x; 6.1 has numbers of 3 bytes in between
     const sequencesAt = alignDown(tokens.at - 3 * count, 8);
-    const places: readonly (readonly [number, number])[] = [
-      [countAt + 8, alignDown(tokens.at - size, 8)],
-      [countAt + 8, alignDown(sequencesAt - size, 8)],
-      [countAt + 4, alignDown(tokens.at - size, 4)],
-    ];
-    for (const [at, markersAt] of places) {
-      if (isNames(bytes, words, at, count, markersAt, budget)) {
-        return { count, countAt, at };
-      }
+    const fits = (at: number, markersAt: number) =>
+      isNames(bytes, words, at, count, markersAt, budget);
+    if (
+      fits(countAt + 8, alignDown(tokens.at - size, 8)) ||
+      fits(countAt + 8, alignDown(sequencesAt - size, 8))
+    ) return { count, countAt, at: countAt + 8 };
+    if (fits(countAt + 4, alignDown(tokens.at - size, 4))) {
+      return { count, countAt, at: countAt + 4 };
     }
     if (budget.names < 0) return undefined;
   }
@@ -225,7 +231,7 @@ function isNames(
   start: number,
   count: number,
   markersAt: number,
-  budget: { names: number },
+  budget: Budget,
 ): boolean {
   // A name has at least its length and one token
   if (start + 2 * count > markersAt) return false;
@@ -236,9 +242,8 @@ function isNames(
   let at = start;
   for (let symbol = 0; symbol < count; symbol++) {
     if (symbol % MARKED === 0) {
-      if (words[(markersAt + symbol / (MARKED / 4)) / 4] !== at - start) {
-        return false;
-      }
+      const marker = words[markersAt / 4 + symbol / MARKED];
+      if (marker !== at - start) return false;
       budget.names -= MARKED;
       if (budget.names < 0) return false;
     }
@@ -250,10 +255,7 @@ function isNames(
   return markersAt - at < 8;
 }
 
-/**
- * Tokens of a compressed name: ULEB128, at most 2 bytes, and 2 from 128 on as
- * the kernel writes it.
- */
+/** How many tokens a name has: ULEB128, of 2 bytes from 128 on and at most. */
 function nameLength(bytes: Uint8Array, at: number): number {
   const low = bytes[at]!;
   return low < 0x80 ? low : low & 0x7f | bytes[at + 1]! << 7;
@@ -289,10 +291,11 @@ function findAddresses(
   const layouts: Layout[] = [
     { kind: "absolute per-CPU", at: before, baseAt: countAt - 8 },
     { kind: "absolute per-CPU", at: behind, baseAt: baseBehind },
-    { kind: "place", at: alignUp(after, 4) },
-    { kind: "place", at: behind },
     { kind: "base", at: before, baseAt: countAt - 8 },
     { kind: "base", at: behind, baseAt: baseBehind },
+    // Last: what ascends from a base on does so from its places on as well
+    { kind: "place", at: alignUp(after, 4) },
+    { kind: "place", at: behind },
   ];
   for (const layout of layouts) {
     const { at, baseAt = 0 } = layout;
@@ -324,11 +327,11 @@ function readAddresses(
     ? [Number(BigInt.asUintN(32, place)), Number(place >> 32n)]
     : [words[baseAt / 4]! >>> 0, words[baseAt / 4 + 1]! >>> 0];
   let before = -Infinity;
-  let upper = false;
+  let first: number | undefined;
   for (let i = 0; i < count; i++) {
-    const offset = words[at / 4 + i]!;
+    const offset = words[(at >> 2) + i]!;
     if (kind === "absolute per-CPU" && offset >= 0) {
-      if (upper || offset < before) return undefined;
+      if (first !== undefined || offset < before) return undefined;
       before = offset;
       halves[2 * i] = offset;
       continue;
@@ -339,15 +342,19 @@ function readAddresses(
         : kind === "base"
         ? offset >>> 0
         : -1 - offset);
-    if (upper && value < before) return undefined;
+    if (first === undefined) {
+      // The base is the lowest address that is not absolute
+      if (kind !== "place" && value !== low) return undefined;
+      first = value;
+    } else if (value < before) return undefined;
     const valueHigh = high + Math.floor(value / 2 ** 32);
     if (valueHigh < 2 ** 31 || valueHigh >= 2 ** 32) return undefined;
     before = value;
-    upper = true;
     halves[2 * i] = value;
     halves[2 * i + 1] = valueHigh;
   }
-  return upper ? addresses : undefined;
+  // Else it would be a table of zeros
+  return first !== undefined && before > first ? addresses : undefined;
 }
 
 function decode(
@@ -357,7 +364,7 @@ function decode(
   addresses: BigUint64Array,
 ): KernelSymbol[] | undefined {
   // All names in one buffer: one text is decoded much faster than many
-  const expanded = new Uint8Array(MAX_TEXT);
+  const expanded = new Uint8Array(MAX_AVERAGE * count);
   const ends = new Uint32Array(count);
   let to = 0;
   let at = start;
@@ -373,19 +380,19 @@ function decode(
       }
     }
     const size = to - before;
-    if (size < 2 || size > MAX_NAME || to > MAX_TEXT) return undefined;
+    if (size < 2 || size > MAX_NAME || to > expanded.length) return undefined;
     ends[i] = to;
   }
   const text = new TextDecoder().decode(expanded.subarray(0, to));
-  const symbols: KernelSymbol[] = [];
+  const symbols = new Array<KernelSymbol>(count);
   let from = 0;
   for (let i = 0; i < count; i++) {
     const end = ends[i]!;
-    symbols.push({
+    symbols[i] = {
       name: text.substring(from + 1, end),
       type: text.charAt(from),
       address: addresses[i]!,
-    });
+    };
     from = end;
   }
   return symbols;

@@ -69,9 +69,9 @@ for (const layout of LAYOUTS) {
 
   Deno.test(`a table as of Linux ${layout} is decoded at every alignment and length`, () => {
     const unit = layout === "7.2" ? 4 : 8;
-    for (let round = 0; round < 32; round++) {
+    for (let round = 0; round < 16; round++) {
       const wanted = kernelSymbols({
-        count: 1000 + 19 * round,
+        count: 1000 + 37 * round,
         base: BASE,
         perCpu: layout === "7.2" ? 0 : round,
         seed: round,
@@ -122,7 +122,7 @@ for (const layout of LAYOUTS) {
     };
     for (const [field, at] of Object.entries(fields)) {
       const bytes = table.bytes.slice();
-      bytes[at]! ^= 1;
+      bytes[at] = bytes[at] === 0 ? 1 : 0;
       assertEquals(search(bytes), undefined, field);
     }
   });
@@ -256,7 +256,7 @@ Deno.test("names that resemble each other from every place on cost little", () =
   }
 });
 
-Deno.test("a million names of the greatest length are refused early", () => {
+Deno.test("names that expand to more than a kernel has are refused", () => {
   const count = 20_000;
   const wanted = kernelSymbols({ count: 1000, base: BASE });
   const { bytes, tokensAt, indexAt } = kallsymsImage({

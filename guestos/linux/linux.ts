@@ -14,6 +14,7 @@ import { ProfileError } from "../profile_error.ts";
 import type { SymbolTable } from "../symbol_table.ts";
 import { XenNote } from "../xen_note.ts";
 import { bannerOf, readBanner } from "./banner.ts";
+import { GuestReader } from "./guest_reader.ts";
 import { GuestState } from "./guest_state.ts";
 import { imageOfFile } from "./image_of_file.ts";
 import { imageOfMemory } from "./image_of_memory.ts";
@@ -72,6 +73,7 @@ export const linux: ProfileModule = {
     const opened = openImage(kernel, memory, saved);
     const { image, banner, anchor } = opened;
     const { base } = image;
+    checkRunning(image, memory);
     memory.useRoot(memory.frame(image.address(image.need("init_top_pgt"))));
     const pv = memory.cpus[0]?.kind === "pv";
 
@@ -222,6 +224,22 @@ function entryPoints(image: LinuxImage): EntryPoints {
     ],
     sysenterIp: [...addresses("entry_SYSENTER_compat"), 0n],
   };
+}
+
+/**
+ * Makes sure that the kernel has finished to patch itself and to protect its
+ * memory.
+ *
+ * @throws {ProfileError} If it still boots
+ */
+function checkRunning(image: LinuxImage, memory: KernelMemory): void {
+  const running = image.btf.enumerator("system_states", "SYSTEM_RUNNING");
+  const at = image.offset("system_state");
+  if (running === undefined || at === undefined) return;
+  const state = new GuestReader(memory, image.base).s32(at);
+  if (state < running) {
+    throw new ProfileError("boot", `it still boots (system_state ${state})`);
+  }
 }
 
 /** The kernel, from the best that is at hand. */

@@ -83,6 +83,8 @@ export function locateKernel(memory: KernelMemory): KernelLocation {
     for (const root of [cpu.root, cpu.root & ~1n]) {
       memory.useRoot(root);
       const { ranges } = memory.mapped(IMAGE_START, IMAGE_END);
+      // Tables of user mode map some of the text, and no data
+      if (!ranges.some(({ writable }) => writable)) continue;
       for (const { address, name } of anchors(memory, cpu)) {
         if (!inImage(address)) continue;
         const text = ranges.find(({ start, size, executable }) =>

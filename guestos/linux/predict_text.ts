@@ -57,7 +57,7 @@ export function predictText(
   const guest = new GuestReader(memory, image.base);
   const patching: Patching = {
     image,
-    text: image.bytes.subarray(0, found.length),
+    text: image.bytes,
     end: image.need("_etext"),
     found,
     guest,

@@ -32,7 +32,7 @@ export function relocateImage(
   // Addresses are sign-extended from 32 bits
   const base = Number(BigInt.asIntN(32, linkBase));
   const shift = Number(delta);
-  let at = start + ((payload.length - start) & ~3) - 4;
+  let at = start + Math.floor((payload.length - start) / 4) * 4 - 4;
 
   const next = (width: number): number | undefined => {
     if (at < start) {

@@ -4,7 +4,7 @@ import type { ImagePart, LinuxImage } from "../linux_image.ts";
 /** A kernel's text on its way from the file to what the guest must have. */
 export interface Patching {
   readonly image: LinuxImage;
-  /** The bytes as patched so far, from `_text` on: the image's own */
+  /** The bytes as patched so far, from `_text` on: all of the image's own */
   readonly text: Uint8Array;
   /** First offset behind the text */
   readonly end: number;
@@ -36,4 +36,16 @@ export function inText(
   size: number,
 ): boolean {
   return offset >= 0 && offset + size <= end;
+}
+
+/**
+ * Whether a site lies in the image, if not in its text: code that replaces
+ * other code is patched before it does.
+ */
+export function inImage(
+  { text }: Pick<Patching, "text">,
+  offset: number,
+  size: number,
+): boolean {
+  return offset >= 0 && offset + size <= text.length;
 }

@@ -5,7 +5,7 @@ import {
 import { branchTarget, JUMP } from "../x86_branch.ts";
 import { nopStyle } from "./alternatives.ts";
 import { mergeNops, type NopStyle } from "./fill_nops.ts";
-import { inText, type Patching, relativeOffsets } from "./patching.ts";
+import { inImage, inText, type Patching, relativeOffsets } from "./patching.ts";
 
 const NOP = 0x90;
 const INT3 = 0xcc;
@@ -52,7 +52,8 @@ export function patchRetpolines(patching: Patching): void {
   const votes = forms.map((codes) =>
     codes.filter((code, index) => {
       const { at } = sites[index]!;
-      return code.every((byte, i) => found[at + i] === byte);
+      return inText(patching, at, code.length) &&
+        code.every((byte, i) => found[at + i] === byte);
     }).length
   );
   const chosen = forms[votes.indexOf(Math.max(...votes))]!;
@@ -70,7 +71,7 @@ function readSites(patching: Patching): Site[] {
     if (instruction === undefined) continue;
     const { length, relative, immediateSize } = instruction;
     if (!relative || immediateSize !== 4) continue;
-    if (!inText(patching, at, length)) continue;
+    if (!inImage(patching, at, length)) continue;
     // A prefix may stand before the opcode: the distance is what comes last
     const target = branchTarget(text, at + length - 5, at + length - 5);
     const register = (target - thunks) / THUNK_SIZE;

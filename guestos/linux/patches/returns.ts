@@ -1,5 +1,5 @@
 import { branch, BRANCH_SIZE, branchTarget, JUMP } from "../x86_branch.ts";
-import { inText, type Patching, relativeOffsets } from "./patching.ts";
+import { inImage, inText, type Patching, relativeOffsets } from "./patching.ts";
 
 /** `ret`, and breakpoints behind it */
 export const RETURN = [0xc3, 0xcc, 0xcc, 0xcc, 0xcc] as const;
@@ -33,6 +33,7 @@ export function returnThunk(patching: Patching): ReturnThunk {
   const { image, found } = patching;
   const votes = new Map<number | undefined, number>();
   for (const at of returnSites(patching)) {
+    if (!inText(patching, at, BRANCH_SIZE)) continue;
     const target = found[at] === JUMP ? branchTarget(found, at, at) : undefined;
     votes.set(target, (votes.get(target) ?? 0) + 1);
   }
@@ -57,7 +58,7 @@ function* returnSites(patching: Patching): Generator<number> {
   const { image } = patching;
   const table = image.section(".return_sites");
   for (const at of relativeOffsets(image, table)) {
-    if (inText(patching, at, BRANCH_SIZE)) yield at;
+    if (inImage(patching, at, BRANCH_SIZE)) yield at;
   }
 }
 

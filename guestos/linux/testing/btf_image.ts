@@ -76,8 +76,8 @@ export class BtfImage {
       this.string(name),
       Number(flag) << 31 | kind << 24 | entries,
       sizeOrType,
-      ...tail,
     );
+    for (const word of tail) this.#types.push(word);
     return ++this.#count;
   }
 
