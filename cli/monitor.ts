@@ -217,10 +217,7 @@ async function guardLiving(
     profile,
     {
       response: options.response,
-      fullPassEvery: Math.max(
-        1,
-        Math.round(FULL_PASS_INTERVAL / options.interval),
-      ),
+      fullPassInterval: FULL_PASS_INTERVAL,
     },
     (event) => output.print(domain, event),
   );

@@ -117,7 +117,7 @@ export function* compareRegion(
         what: region.name,
         address: start,
         symbol: symbols.describe(start),
-        summary,
+        summary: living?.summary(address) ?? summary,
         expected: expected.slice(aligned, aligned + shown),
         found: bytes,
         key: `${rule.id} ${start.toString(16)} ${bytes.toHex()}`,

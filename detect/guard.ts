@@ -25,6 +25,8 @@ import { judgeWriteFault } from "./write_fault.ts";
  * those that are made while it boots.
  */
 const BOOT_PASSES = 1200;
+/** Differences this close together are about the same, bytes */
+const PLACE_SIZE = 64n;
 /** Faults that are told one by one within `FAULT_WINDOW` ms */
 const MAX_FAULTS = 64;
 const FAULT_WINDOW = 10_000;
@@ -54,8 +56,8 @@ export interface GuardedGuest extends Guest {
 /** How a guard works. */
 export interface GuardOptions {
   readonly response: Response;
-  /** Passes from one full pass to the next */
-  readonly fullPassEvery: number;
+  /** Milliseconds from one full pass to the next */
+  readonly fullPassInterval: number;
 }
 
 /**
@@ -76,6 +78,7 @@ export class Guard {
   /** Keys of what was found when the guard armed */
   #atArming: ReadonlySet<string> = new Set();
   #passes = 0;
+  #lastFull = -Infinity;
   /** Sequences of the records that were on the fault page last time */
   #lastFaults: ReadonlySet<bigint> = new Set();
   /** Since when, and how many faults were told since */
@@ -189,7 +192,8 @@ export class Guard {
    */
   async pass(): Promise<void> {
     const notArmed = this.#booted ? [] : this.#armIfBooted();
-    const full = this.#passes++ % this.#options.fullPassEvery === 0;
+    const full = this.#isFullDue();
+    this.#passes++;
     const first = this.#look(full);
     this.#reportUnreadable([...notArmed, ...first.unreadable]);
     this.#reportInstrumentation(first.instrumentation);
@@ -198,6 +202,13 @@ export class Guard {
       return;
     }
     await this.#confirm(first.findings, full);
+  }
+
+  #isFullDue(): boolean {
+    const now = performance.now();
+    if (now - this.#lastFull < this.#options.fullPassInterval) return false;
+    this.#lastFull = now;
+    return true;
   }
 
   /**
@@ -367,7 +378,12 @@ export class Guard {
   }
 }
 
-/** What a finding is about, whatever it shows there. */
-function placeOf({ rule, what }: Finding): string {
-  return `${rule.id} ${what}`;
+/**
+ * What a finding is about, whatever it shows there. Code has many places, and
+ * a kernel that changes itself may show something at each of two others.
+ */
+function placeOf({ rule, what, seen, address }: Finding): string {
+  return seen === "compare"
+    ? `${rule.id} ${what} ${address / PLACE_SIZE}`
+    : `${rule.id} ${what}`;
 }

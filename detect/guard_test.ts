@@ -39,7 +39,7 @@ function setUp(
   const guard = new Guard(
     kernel.guest,
     fromFile ? profile : { ...profile, regions: untold },
-    { response, fullPassEvery: 1000 },
+    { response, fullPassInterval: 60_000 },
     (event) => {
       told.push(event);
       kernel.guest.calls.push(event.type);

@@ -1,4 +1,5 @@
-import type { CodeChange } from "../guestos/profile.ts";
+import { UnreadableMemoryError } from "../guestos/memory.ts";
+import type { CodeChange, CodeState, LivingCode } from "../guestos/profile.ts";
 import type { SymbolTable } from "../guestos/symbol_table.ts";
 import type { Instrumentation } from "./finding.ts";
 import { type Guest, PAGE_SIZE } from "./guest.ts";
@@ -48,12 +49,19 @@ export class LivingText {
   #hooked = new Map<bigint, Hooked>();
   #seen = new Set<bigint>();
   #nextCheck = 0;
+  /** By address, what was said of it at this look */
+  #summaries = new Map<bigint, string>();
 
   /** @param region With `living` code; its trusted copy is kept up to date */
   constructor(guest: Guest, symbols: SymbolTable, region: TrustedRegion) {
     this.#guest = guest;
     this.#symbols = symbols;
     this.#region = region;
+  }
+
+  /** What a finding at an address is about, where more is known of it. */
+  summary(address: bigint): string | undefined {
+    return this.#summaries.get(address);
   }
 
   /** Places that were on the way at the last look: to be looked at again. */
@@ -63,6 +71,7 @@ export class LivingText {
 
   /** To be called before each look. */
   begin(): void {
+    this.#summaries.clear();
     this.#seen.clear();
     this.#recheck();
   }
@@ -76,16 +85,27 @@ export class LivingText {
     if (living === undefined || this.#hooked.size === 0) return;
     const places = [...this.#hooked];
     const from = this.#nextCheck % places.length;
-    this.#nextCheck = from + MAX_CHECKS;
-    for (const [place, { original }] of places.slice(from, from + MAX_CHECKS)) {
-      const change = living.judge(
-        place,
-        (address, size) => this.#guest.read(address, size),
-      );
-      if (change.state.kind === "instrumented") continue;
+    const end = Math.min(from + MAX_CHECKS, places.length);
+    this.#nextCheck = end;
+    for (const [place, { original }] of places.slice(from, end)) {
+      if (this.#isHook(living, place)) continue;
       // It is a difference again, to be judged as one
       this.#hooked.delete(place);
       trusted.set(original, Number(place - start));
+    }
+  }
+
+  /** Whether the kernel accounts for a hook; not where that cannot be read. */
+  #isHook(living: LivingCode, place: bigint): boolean {
+    try {
+      const { state } = living.judge(
+        place,
+        (address, size) => this.#guest.read(address, size),
+      );
+      return state.kind === "instrumented";
+    } catch (error) {
+      if (!(error instanceof UnreadableMemoryError)) throw error;
+      return false;
     }
   }
 
@@ -114,13 +134,27 @@ export class LivingText {
     for (let at = 0; at < PAGE_SIZE; at++) {
       if (explained[at] === trusted[from + at]) continue;
       const address = start + BigInt(from + at);
-      const change = living.judge(address, read);
+      let change = living.judge(address, read);
+      let bytesNow = read;
+      if (change.state.kind === "foreign") {
+        if (this.#isTakenOut(address, read)) continue;
+        // What makes it legitimate may be younger than what was read of it
+        if (living.renew?.()) {
+          bytesNow = (from, size) => this.#guest.read(from, size);
+          if (bytesNow(address, 1)[0] === trusted[from + at]) {
+            explained[at] = trusted[from + at]!;
+            continue;
+          }
+          change = living.judge(address, bytesNow);
+        }
+      }
       const offset = Number(change.start - start);
       const whole = change.size <= MAX_PLACE && change.start <= address &&
         offset >= 0 && offset + change.size <= trusted.length;
       if (!whole) continue;
-      const bytes = read(change.start, change.size);
+      const bytes = bytesNow(change.start, change.size);
       if (!this.#accepts(change, bytes)) {
+        this.#summaries.set(address, summaryOf(change.state));
         // The rest of the place is part of the same finding
         at = Math.max(at, offset + change.size - 1 - from);
         continue;
@@ -133,6 +167,28 @@ export class LivingText {
       }
     }
     return explained;
+  }
+
+  /**
+   * Whether a hook is gone and what stood there before it is back: what is
+   * judged again at a later look may still be trusted as a hook.
+   */
+  #isTakenOut(
+    address: bigint,
+    read: (address: bigint, size: number) => Uint8Array,
+  ): boolean {
+    const { start, trusted } = this.#region;
+    for (let before = 0; before < MAX_PLACE; before++) {
+      const place = address - BigInt(before);
+      const original = this.#hooked.get(place)?.original;
+      if (original === undefined || original.length <= before) continue;
+      const found = read(place, original.length);
+      if (original.some((byte, index) => byte !== found[index])) continue;
+      this.#hooked.delete(place);
+      trusted.set(original, Number(place - start));
+      return true;
+    }
+    return false;
   }
 
   #read(
@@ -172,6 +228,8 @@ export class LivingText {
 
   /** Whether what must not last is there for too long. */
   #lasts(start: bigint, found: Uint8Array): boolean {
+    // One that crosses pages is met on each of them
+    const again = this.#seen.has(start);
     this.#seen.add(start);
     const now = performance.now();
     const bytes = found.toHex();
@@ -180,7 +238,7 @@ export class LivingText {
       this.#changing.set(start, { bytes, since: now, looks: 1 });
       return false;
     }
-    known.looks++;
+    if (!again) known.looks++;
     return known.looks >= CHANGE_LOOKS && now - known.since > CHANGE_LIMIT;
   }
 
@@ -202,4 +260,10 @@ export class LivingText {
       };
     }
   }
+}
+
+function summaryOf(state: CodeState): string {
+  return state.kind === "foreign"
+    ? state.summary
+    : "the kernel was changing this place itself, and did not finish";
 }

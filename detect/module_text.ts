@@ -8,6 +8,9 @@ import { rules } from "./rules.ts";
 import { tellUnreadable } from "./tell_unreadable.ts";
 import { type TrustedRegion, trustRegion } from "./trusted_region.ts";
 
+/** Looks in a row after which it is told that code cannot be read */
+const LOOKS = 3;
+
 /** One piece of loaded code under watch. */
 interface Watched {
   readonly region: TrustedRegion;
@@ -25,6 +28,8 @@ export class ModuleText implements Detector {
   #loaded: () => readonly LoadedCode[];
   /** By name and place */
   #watched = new Map<string, Watched>();
+  /** By name, at how many looks in a row it could not be read */
+  #unreadable = new Map<string, number>();
 
   /** @param loaded What is loaded now */
   constructor(
@@ -39,6 +44,7 @@ export class ModuleText implements Detector {
 
   *check(): Generator<Told> {
     const now = new Map<string, Watched>();
+    const unreadable = new Map<string, number>();
     for (const code of this.#loaded()) {
       const key = `${code.name} ${code.start} ${code.size}`;
       try {
@@ -55,10 +61,15 @@ export class ModuleText implements Detector {
         );
         yield* living.instrumentation();
       } catch (error) {
-        yield tellUnreadable(this.rule, this.#symbols, error);
+        const told = tellUnreadable(this.rule, this.#symbols, error);
+        const looks = (this.#unreadable.get(code.name) ?? 0) + 1;
+        unreadable.set(code.name, looks);
+        // A module that goes is unmapped before it is off the list
+        if (looks >= LOOKS) yield told;
       }
     }
     this.#watched = now;
+    this.#unreadable = unreadable;
   }
 
   #watch(code: LoadedCode): Watched {

@@ -48,6 +48,12 @@ export interface LivingCode {
     address: bigint,
     read: (address: bigint, size: number) => Uint8Array,
   ): CodeChange;
+  /**
+   * Reads the guest's data anew: who hooks may be younger than what was read.
+   *
+   * @returns Whether it did; an enemy cannot have it done without end
+   */
+  renew?(): boolean;
 }
 
 /** A part of a region that findings are told of by name. */

@@ -1,12 +1,14 @@
 import { type GuestMemory, UnreadableMemoryError } from "../memory.ts";
-import { KernelReader } from "./kernel_reader.ts";
+import { EndlessListError, KernelReader } from "./kernel_reader.ts";
 import type { LinuxImage } from "./linux_image.ts";
 
 const MAX_MODULES = 4096;
 const MAX_PROGRAMS = 65_536;
 const MAX_HOOKS = 4096;
 const MAX_PROBES = 65_536;
-const MAX_FUNCTIONS = 262_144;
+/** Buckets and, four times each, entries of all hooks' filters */
+const MAX_FILTERS = 4 << 20;
+const ENTRY_COST = 4;
 const MAX_NAME = 56;
 const PROBE_BUCKETS = 64;
 const PAGE_SIZE = 4096n;
@@ -19,6 +21,10 @@ const MAX_NODES = 64;
 /** Bytes of `node_states[N_POSSIBLE]` */
 const NODE_MASK_SIZE = 128;
 const MAX_PACKS = 4096;
+/** Bytes of all packs' bitmaps, and the parts that they tell of */
+const MAX_BITMAPS = 16 << 20;
+const MAX_PARTS = 65_536;
+const ALL_USED = 0xff;
 /** Largest piece of code that one owner has */
 const MAX_CODE = 1n << 30n;
 
@@ -60,6 +66,16 @@ export interface FtraceHook {
   readonly functions: ReadonlySet<bigint> | undefined;
 }
 
+/** What is left of the work that hostile lists may cause. */
+interface Budget {
+  left: number;
+}
+
+function spend(budget: Budget, cost: number): void {
+  budget.left -= cost;
+  if (budget.left < 0) throw new EndlessListError();
+}
+
 /** A probe of an instruction (`struct kprobe`). */
 export interface Kprobe {
   /** Where it is */
@@ -94,6 +110,7 @@ export class CodeOwners {
     this.#image = image;
     const reader = new KernelReader(memory, image.btf);
     const unreadable: string[] = [];
+    const filters = { left: MAX_FILTERS };
     const collect = <T>(
       name: string,
       symbol: string,
@@ -105,7 +122,9 @@ export class CodeOwners {
       try {
         for (const item of items(image.address(offset))) found.push(item);
       } catch (error) {
-        if (!(error instanceof UnreadableMemoryError)) throw error;
+        const isKnown = error instanceof UnreadableMemoryError ||
+          error instanceof EndlessListError;
+        if (!isKnown) throw error;
         unreadable.push(name);
       }
       return found;
@@ -118,12 +137,12 @@ export class CodeOwners {
     this.hooks = collect(
       "ftrace hooks",
       "ftrace_ops_list",
-      (list) => readHooks(reader, image, list),
+      (list) => readHooks(reader, image, list, filters),
     );
     this.trampolines = collect(
       "ftrace trampolines",
       "ftrace_ops_trampoline_list",
-      (head) => readTrampolines(reader, head),
+      (head) => readTrampolines(reader, head, filters),
     );
     this.#probes = new Map(
       collect("kprobes", "kprobe_table", (table) => readProbes(reader, table))
@@ -236,14 +255,13 @@ function moduleText(
   layout: string,
   type: number,
 ): { start: bigint; size: number } | undefined {
-  const { btf } = reader;
-  if (btf.member("module", `${layout}.base`) !== undefined) {
+  if (reader.find("module", `${layout}.base`) !== undefined) {
     return {
       start: reader.pointer(module, "module", `${layout}.base`),
       size: reader.number(module, "module", `${layout}.text_size`),
     };
   }
-  const stride = btf.sizeOf("module_memory");
+  const stride = reader.btf.sizeOf("module_memory");
   if (stride === undefined) return undefined;
   const memory = reader.member(module, "module", "mem") +
     BigInt(type * stride);
@@ -279,11 +297,14 @@ function* readPacks(
   const bitmapAt = reader.btf.sizeOf("bpf_prog_pack");
   if (bitmapAt === undefined) return;
   const size = PACK_SIZE * countNodes(reader, image);
+  const bitmaps = { left: MAX_BITMAPS };
+  const parts = { left: MAX_PARTS };
   for (const pack of reader.list(head, "bpf_prog_pack", "list", MAX_PACKS)) {
+    spend(bitmaps, size / CHUNK_SIZE / 8);
     const base = reader.pointer(pack, "bpf_prog_pack", "ptr");
     const bitmap = reader.bytes(
       pack + BigInt(
-        reader.btf.member("bpf_prog_pack", "bitmap")?.offset ??
+        reader.find("bpf_prog_pack", "bitmap")?.offset ??
           bitmapAt,
       ),
       size / CHUNK_SIZE / 8,
@@ -291,9 +312,9 @@ function* readPacks(
     let first: number | undefined;
     for (let chunk = 0; chunk <= size / CHUNK_SIZE; chunk++) {
       // Most of a pack is free
-      const isFree = first === undefined && (chunk & 7) === 0 &&
-        bitmap[chunk >>> 3] === 0;
-      if (isFree) {
+      const goesOn = (chunk & 7) === 0 &&
+        bitmap[chunk >>> 3] === (first === undefined ? 0 : ALL_USED);
+      if (goesOn) {
         chunk += 7;
         continue;
       }
@@ -301,6 +322,7 @@ function* readPacks(
       if (used) {
         first ??= chunk;
       } else if (first !== undefined) {
+        spend(parts, 1);
         yield {
           kind: "BPF program pack",
           name: `0x${base.toString(16)}`,
@@ -328,12 +350,15 @@ function* readHooks(
   reader: KernelReader,
   image: LinuxImage,
   list: bigint,
+  filters: Budget,
 ): Generator<FtraceHook> {
   const end = image.address(image.need("ftrace_list_end"));
+  const seen = new Set<bigint>();
   let hook = reader.u64(list);
-  for (let count = 0; hook !== end && hook !== 0n; count++) {
-    if (count === MAX_HOOKS) return;
-    yield readHook(reader, hook);
+  for (; hook !== end && hook !== 0n;) {
+    if (seen.size === MAX_HOOKS || seen.has(hook)) throw new EndlessListError();
+    seen.add(hook);
+    yield readHook(reader, hook, filters);
     hook = reader.pointer(hook, "ftrace_ops", "next");
   }
 }
@@ -341,20 +366,25 @@ function* readHooks(
 function* readTrampolines(
   reader: KernelReader,
   head: bigint,
+  filters: Budget,
 ): Generator<FtraceHook> {
   for (const hook of reader.list(head, "ftrace_ops", "list", MAX_HOOKS)) {
-    yield readHook(reader, hook);
+    yield readHook(reader, hook, filters);
   }
 }
 
-function readHook(reader: KernelReader, hook: bigint): FtraceHook {
+function readHook(
+  reader: KernelReader,
+  hook: bigint,
+  filters: Budget,
+): FtraceHook {
   const start = reader.pointer(hook, "ftrace_ops", "trampoline");
   const size = reader.pointer(hook, "ftrace_ops", "trampoline_size");
   return {
     address: hook,
     function: reader.pointer(hook, "ftrace_ops", "func"),
     trampoline: { start, end: start + (size < MAX_CODE ? size : 0n) },
-    functions: hookedFunctions(reader, hook),
+    functions: hookedFunctions(reader, hook, filters),
   };
 }
 
@@ -362,6 +392,7 @@ function readHook(reader: KernelReader, hook: bigint): FtraceHook {
 function hookedFunctions(
   reader: KernelReader,
   hook: bigint,
+  filters: Budget,
 ): Set<bigint> | undefined {
   const hashes = reader.pointer(hook, "ftrace_ops", "func_hash");
   if (hashes === 0n) return undefined;
@@ -373,14 +404,16 @@ function hookedFunctions(
   const buckets = reader.pointer(hash, "ftrace_hash", "buckets");
   const functions = new Set<bigint>();
   if (bits > 20n) return functions;
-  for (let bucket = 0n; bucket < 1n << bits; bucket++) {
-    let entry = reader.u64(buckets + 8n * bucket);
-    for (; entry !== 0n; entry = reader.u64(entry)) {
+  const count = 1 << Number(bits);
+  spend(filters, count);
+  const heads = new BigUint64Array(reader.bytes(buckets, 8 * count).buffer);
+  for (const head of heads) {
+    for (let entry = head; entry !== 0n; entry = reader.u64(entry)) {
+      spend(filters, ENTRY_COST);
       const before = functions.size;
       functions.add(reader.pointer(entry, "ftrace_func_entry", "ip"));
       // A list that goes in circles shows the same functions again
       if (functions.size === before) break;
-      if (functions.size === MAX_FUNCTIONS) return functions;
     }
   }
   return functions;
@@ -390,8 +423,10 @@ function* readProbes(reader: KernelReader, table: bigint): Generator<Kprobe> {
   const seen = new Set<bigint>();
   for (let bucket = 0; bucket < PROBE_BUCKETS; bucket++) {
     let probe = reader.u64(table + BigInt(8 * bucket));
-    for (; probe !== 0n && !seen.has(probe); probe = reader.u64(probe)) {
-      if (seen.size === MAX_PROBES) return;
+    for (; probe !== 0n; probe = reader.u64(probe)) {
+      if (seen.size === MAX_PROBES || seen.has(probe)) {
+        throw new EndlessListError();
+      }
       seen.add(probe);
       yield {
         address: reader.pointer(probe, "kprobe", "addr"),
@@ -417,7 +452,7 @@ function detourOf(reader: KernelReader, probe: bigint): bigint {
   const FLAG_OPTIMIZED = 4;
   const flags = reader.number(probe, "kprobe", "flags");
   if ((flags & FLAG_OPTIMIZED) === 0) return 0n;
-  const offset = reader.btf.member("optimized_kprobe", "optinsn.insn");
+  const offset = reader.find("optimized_kprobe", "optinsn.insn");
   return offset === undefined ? 0n : reader.u64(probe + BigInt(offset.offset));
 }
 

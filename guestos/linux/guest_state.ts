@@ -3,6 +3,9 @@ import { CodeOwners } from "./code_owners.ts";
 import { GuestReader } from "./guest_reader.ts";
 import type { LinuxImage } from "./linux_image.ts";
 
+/** Times that all is read again within one look */
+const MAX_RENEWALS = 8;
+
 /**
  * What a guest's data says at one look: read when it is asked for, and once
  * only until it is forgotten.
@@ -12,6 +15,7 @@ export class GuestState {
   readonly memory: GuestMemory;
   #data: GuestReader | undefined;
   #owners: CodeOwners | undefined;
+  #renewals = 0;
 
   constructor(image: LinuxImage, memory: GuestMemory) {
     this.image = image;
@@ -30,7 +34,24 @@ export class GuestState {
 
   /** Forgets all, for the next look. */
   refresh(): void {
+    this.#renewals = 0;
+    this.#forget();
+  }
+
+  #forget(): void {
     this.#data = undefined;
     this.#owners = undefined;
+  }
+
+  /**
+   * Forgets all within a look, a few times.
+   *
+   * @returns Whether it did
+   */
+  renew(): boolean {
+    if (this.#renewals === MAX_RENEWALS) return false;
+    this.#renewals++;
+    this.#forget();
+    return true;
   }
 }

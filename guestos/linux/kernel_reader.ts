@@ -1,9 +1,14 @@
 import type { GuestMemory } from "../memory.ts";
-import type { Btf } from "./btf.ts";
+import type { Btf, Member } from "./btf.ts";
 
 const PAGE_SIZE = 4096n;
 /** Pages that are kept: 64 MiB of them */
 const MAX_PAGES = 16_384;
+
+/** A list that goes in circles, or holds more than any kernel has. */
+export class EndlessListError extends Error {
+  override readonly name = "EndlessListError";
+}
 
 /**
  * Reads a kernel's structures by address. A page is read once: all answers are
@@ -13,6 +18,8 @@ export class KernelReader {
   readonly btf: Btf;
   #memory: GuestMemory;
   #pages = new Map<bigint, Uint8Array>();
+  /** By structure and path: lists ask for the same ones again and again */
+  #members = new Map<string, Member | undefined>();
 
   constructor(memory: GuestMemory, btf: Btf) {
     this.#memory = memory;
@@ -71,13 +78,24 @@ export class KernelReader {
     );
   }
 
+  /** A structure's member; `undefined` if this kernel has none such. */
+  find(structure: string, path: string): Member | undefined {
+    const key = `${structure} ${path}`;
+    let member = this.#members.get(key);
+    if (member === undefined && !this.#members.has(key)) {
+      member = this.btf.member(structure, path);
+      this.#members.set(key, member);
+    }
+    return member;
+  }
+
   /**
    * Address of a structure's member.
    *
    * @throws {SyntaxError} If this kernel's structure has no such member
    */
   member(address: bigint, structure: string, path: string): bigint {
-    const member = this.btf.member(structure, path);
+    const member = this.find(structure, path);
     if (member === undefined) {
       throw new SyntaxError(`struct ${structure} has no member ${path}`);
     }
@@ -95,13 +113,13 @@ export class KernelReader {
   }
 
   /**
-   * The structures on a list (`struct list_head`). A list that does not come
-   * back to its head ends after so many.
+   * The structures on a list (`struct list_head`).
    *
    * @param head Address of the list's head
    * @param structure What is on it
    * @param link Member by which it is
    * @param limit Most structures
+   * @throws {EndlessListError} If the list does not come back to its head
    */
   *list(
     head: bigint,
@@ -110,9 +128,11 @@ export class KernelReader {
     limit: number,
   ): Generator<bigint> {
     const offset = this.member(0n, structure, link);
+    const seen = new Set<bigint>();
     let entry = this.u64(head);
-    for (let count = 0; entry !== head && entry !== 0n; count++) {
-      if (count === limit) return;
+    for (; entry !== head && entry !== 0n;) {
+      if (seen.size === limit || seen.has(entry)) throw new EndlessListError();
+      seen.add(entry);
       yield entry - offset;
       entry = this.u64(entry);
     }

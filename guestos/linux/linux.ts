@@ -189,7 +189,10 @@ function loadedCode(state: GuestState, thunk: ReturnThunk): LoadedCode[] {
       name: `module ${name}`,
       start,
       size,
-      living: { judge: (address, read) => take().judge(address, read) },
+      living: {
+        judge: (address, read) => take().judge(address, read),
+        renew: () => state.renew(),
+      },
       trust(found: Uint8Array): Uint8Array {
         take();
         const trusted = found.slice();

@@ -7,6 +7,9 @@ import type { SiteKind, TextSite } from "./sites.ts";
 import { BRANCH_SIZE, branchTarget, CALL, JUMP } from "./x86_branch.ts";
 
 const INT3 = 0xcc;
+/** First byte of a conditional jump, and the high half of its second */
+const ESCAPE = 0x0f;
+const JUMP_IF = 0x80;
 
 /** What ftrace sites call before it is known what is hooked */
 const COMMON_TRAMPOLINES = ["ftrace_caller", "ftrace_regs_caller"];
@@ -109,6 +112,10 @@ export class TextSites implements LivingCode {
       : undefined;
   }
 
+  renew(): boolean {
+    return this.#state.renew();
+  }
+
   judge(
     address: bigint,
     read: (address: bigint, size: number) => Uint8Array,
@@ -156,13 +163,27 @@ export class TextSites implements LivingCode {
 
   /** A static call leads where its key says: that must be code, too. */
   #judgeTarget(site: TextSite, found: Uint8Array): CodeState {
-    const { kind, at } = site;
-    const isBranch = found[0] === CALL || found[0] === JUMP;
-    if (!isBranch || !FOLLOWED.includes(kind)) return { kind: "own" };
-    const target = this.#image.address(branchTarget(found, 0, at));
-    return this.#isCode(target) ? { kind: "own" } : foreign(
-      `${kind} leads to ${this.#describe(target)}`,
-    );
+    const { kind } = site;
+    if (!FOLLOWED.includes(kind)) return { kind: "own" };
+    const target = this.#calledFrom(site, found);
+    return target === undefined || this.#isCode(target)
+      ? { kind: "own" }
+      : foreign(`${kind} leads to ${this.#describe(target)}`);
+  }
+
+  /**
+   * Where a static call leads, if it is a branch; a breakpoint may stand in
+   * place of its first byte.
+   */
+  #calledFrom({ at, size }: TextSite, found: Uint8Array): bigint | undefined {
+    const [first, second = 0] = found;
+    // A conditional jump is a byte longer than a jump
+    const prefix = size - BRANCH_SIZE;
+    const isBranch = first === INT3 ||
+      (prefix === 0 ? first === CALL || first === JUMP : first === ESCAPE);
+    const isCondition = (second & 0xf0) === JUMP_IF;
+    if (!isBranch || prefix > 0 && !isCondition) return undefined;
+    return this.#image.address(branchTarget(found, prefix, at + prefix));
   }
 
   /** Within the kernel the start of a function, outside what has an owner. */
@@ -178,20 +199,21 @@ export class TextSites implements LivingCode {
 
   /** The call of before the key was changed, or of before that was written. */
   #judgeOldCall(site: TextSite, found: Uint8Array): CodeState {
-    const first = found[0];
-    if (first === CALL || first === JUMP || first === INT3) {
-      const target = this.#image.address(branchTarget(found, 0, site.at));
-      if (this.#isCode(target)) return { kind: "changing" };
-      return foreign(`${site.kind} leads to ${this.#describe(target)}`);
+    const target = this.#calledFrom(site, found);
+    if (target === undefined) {
+      return foreign(
+        `${site.kind} has none of the forms that the kernel gives it`,
+      );
     }
-    return foreign(
-      `${site.kind} has none of the forms that the kernel gives it`,
-    );
+    return this.#isCode(target)
+      ? { kind: "changing" }
+      : foreign(`${site.kind} leads to ${this.#describe(target)}`);
   }
 
   #judgeFtrace({ at }: TextSite, found: Uint8Array): CodeState {
     const [first] = found;
-    if (first !== CALL && first !== INT3) {
+    // A BPF dispatcher jumps (up to 5.19)
+    if (first !== CALL && first !== JUMP && first !== INT3) {
       return foreign("the start of a traced function was changed");
     }
     const start = this.#image.address(at);
@@ -215,7 +237,7 @@ export class TextSites implements LivingCode {
     }
     const owner = this.#lists.owner(target);
     if (owner?.kind === "BPF program") {
-      return first === CALL
+      return first === CALL || first === JUMP
         ? { kind: "instrumented", by: `BPF program ${owner.name}` }
         : { kind: "changing" };
     }
@@ -226,7 +248,7 @@ export class TextSites implements LivingCode {
       );
     if (isTrampoline) return { kind: "changing" };
     return foreign(
-      first === CALL
+      first === CALL || first === JUMP
         ? `traced function calls ${this.#describe(target)}`
         : "a breakpoint stands at the start of a traced function",
     );

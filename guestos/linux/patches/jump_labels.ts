@@ -56,7 +56,8 @@ export function* jumpLabels(patching: Patching): Generator<TextSite> {
   for (let place = table.offset; place + STRIDE <= end; place += STRIDE) {
     const at = place + image.view.getInt32(place, true);
     if (!inText(patching, at, SHORT_SIZE)) continue;
-    const entry = new DataView(image.bytes.buffer, place, STRIDE);
+    const { buffer, byteOffset } = image.bytes;
+    const entry = new DataView(buffer, byteOffset + place, STRIDE);
     const site = jumpLabel(entry, place, image.bytes.subarray(at, at + 1));
     if (inText(patching, at, site.size)) yield site;
   }

@@ -93,7 +93,8 @@ export function* staticCalls(
   for (let place = table?.offset ?? 0; place + STRIDE <= end; place += STRIDE) {
     const at = place + image.view.getInt32(place, true);
     if (!inText(patching, at, BRANCH_SIZE)) continue;
-    const entry = new DataView(image.bytes.buffer, place, STRIDE);
+    const { buffer, byteOffset } = image.bytes;
+    const entry = new DataView(buffer, byteOffset + place, STRIDE);
     const code = image.bytes.subarray(at, at + 2);
     const site = staticCall(image, thunk, entry, place, code);
     if (inText(patching, at, site.size)) yield site;
