@@ -212,12 +212,18 @@ export class TextSites implements LivingCode {
 
   #judgeFtrace({ at }: TextSite, found: Uint8Array): CodeState {
     const [first] = found;
-    // A BPF dispatcher jumps (up to 5.19)
     if (first !== CALL && first !== JUMP && first !== INT3) {
       return foreign("the start of a traced function was changed");
     }
     const start = this.#image.address(at);
     const target = this.#image.address(branchTarget(found, 0, at));
+    // Up to 5.19 a dispatcher of BPF jumps, and nothing else does
+    if (first === JUMP) {
+      const owner = this.#lists.owner(target);
+      return owner?.kind === "BPF program"
+        ? { kind: "instrumented", by: `BPF program ${owner.name}` }
+        : foreign("the start of a traced function was changed");
+    }
     const hooks = this.#hooksOf(target);
     const own = hooks?.filter(({ functions }) =>
       functions === undefined || functions.has(start)
@@ -237,7 +243,7 @@ export class TextSites implements LivingCode {
     }
     const owner = this.#lists.owner(target);
     if (owner?.kind === "BPF program") {
-      return first === CALL || first === JUMP
+      return first === CALL
         ? { kind: "instrumented", by: `BPF program ${owner.name}` }
         : { kind: "changing" };
     }
@@ -248,7 +254,7 @@ export class TextSites implements LivingCode {
       );
     if (isTrampoline) return { kind: "changing" };
     return foreign(
-      first === CALL || first === JUMP
+      first === CALL
         ? `traced function calls ${this.#describe(target)}`
         : "a breakpoint stands at the start of a traced function",
     );
