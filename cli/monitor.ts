@@ -24,7 +24,9 @@ const BOOT_INTERVAL = 50;
 /** Passes are at most this far from a full one, ms */
 const FULL_PASS_INTERVAL = 60_000;
 /** How long a kernel may take to come up where its profile needs that, ms */
-const PROFILE_LIMIT = 60_000;
+const PROFILE_LIMIT = 30_000;
+/** The same for a guest that was just started */
+const START_LIMIT = 300_000;
 /** From one attempt to make the profile to the next, ms */
 const PROFILE_INTERVAL = 250;
 /** How long a guest that reboots may take to come back, ms */
@@ -201,7 +203,11 @@ async function guardLiving(
       guest.refresh();
       return openProfile(kernel, guest, options);
     },
-    domain.paused && options.command !== "start" ? 0 : PROFILE_LIMIT,
+    patience > 0 || options.command === "start"
+      ? START_LIMIT
+      : domain.paused
+      ? 0
+      : PROFILE_LIMIT,
     stop,
     () => {
       notice("waits for the guest's kernel to come up");

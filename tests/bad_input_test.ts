@@ -20,28 +20,29 @@ echo nobody:x:65534:65534::/:/bin/sh >>/etc/passwd
 mkdir /tmp/full
 mount -t tmpfs -o size=4k tmpfs /tmp/full
 : >/tmp/full/log
-dd if=/dev/zero of=/tmp/full/rest bs=4096 count=1 2>/dev/null`;
+dd if=/dev/zero of=/tmp/full/rest bs=4096 count=1 2>/dev/null
+printf 'name="disk"\\ntype="hvm"\\nmemory=64\\n' >/root/hvm.cfg`;
 
 /** Arguments, and what the one line must say; by what is wrong. */
 const IN_DOM0: Readonly<Record<string, [readonly string[], RegExp]>> = {
   "no such domain": [["--dom", "nobody"], /No domain is called nobody/],
   "no such domain id": [["--dom", "32000"], /No domain is called 32000/],
   "Dom0 itself": [["--dom", "0"], /No domain is called 0;/],
-  "a PVH guest": [
-    ["--dom", "pvh", "--kernel", "/root/simpleos.elf"],
-    /pvh is a PVH or HVM guest/,
-  ],
-  "a PVH guest of which no kernel file is known": [
+  "a guest that never ran": [
     ["--dom", "pvh"],
-    /pvh is a PVH or HVM guest/,
+    /No profile of the guest's kernel \(anchor\): no virtual CPU leads to/,
   ],
-  "a configuration of a PVH guest": [
-    ["start", "/share/guests/pvh.cfg"],
-    /guest of type pvh/,
+  "a configuration of an HVM guest": [
+    ["start", "/root/hvm.cfg"],
+    /is of an HVM guest, which loads its kernel itself/,
   ],
   "a kernel file of an unknown system": [
+    [...GUARD, "--kernel", "/bin/busybox"],
+    /No profile fits .*busybox \(it has no note of its guest OS\)/,
+  ],
+  "a kernel file of Linux for another system": [
     [...GUARD, "--kernel", "/root/vmlinux"],
-    /No profile fits \/root\/vmlinux \(guest OS "linux"\)/,
+    /No profile of the guest's kernel \(anchor\)/,
   ],
   "a kernel file that is no ELF": [
     [...GUARD, "--kernel", "/etc/passwd"],
@@ -61,7 +62,7 @@ const IN_DOM0: Readonly<Record<string, [readonly string[], RegExp]>> = {
   ],
   "an unknown profile": [
     [...GUARD, "--profile", "beos"],
-    /No profile is called "beos"; known: simpleos/,
+    /No profile is called "beos"; known: linux, simpleos/,
   ],
   "a configuration that is missing": [["start", "/root/missing.cfg"], /xl/],
   "a log in no directory": [

@@ -1,3 +1,4 @@
+import type { CpuState } from "../cpu_state.ts";
 import type { KernelFile } from "../kernel_file.ts";
 import type { KernelMemory } from "../memory.ts";
 import type {
@@ -40,6 +41,8 @@ const MAX_MODULE = 16 << 20;
 
 /** The kernel half; in that of a PV guest the first slots are Xen's */
 const KERNEL_HALF = 0xffff_8000_0000_0000n;
+const LARGE_KERNEL_HALF = 0xff00_0000_0000_0000n;
+const CR4_LA57 = 1n << 12n;
 const PV_KERNEL_HALF = 0xffff_8800_0000_0000n;
 /** Where kernel and modules are */
 const IMAGES = 0xffff_ffff_8000_0000n;
@@ -132,7 +135,7 @@ export const linux: ProfileModule = {
       ],
       booted: () => true,
       refresh: () => state.refresh(),
-      codeMap: codeMap(state, pv),
+      codeMap: codeMap(state, memory.cpus[0]),
       loadedCode: () => loadedCode(state, text.thunk),
       entryPoints: entryPoints(image),
       ...(pv ? {} : { idt: image.address(image.need("idt_table")) }),
@@ -154,9 +157,9 @@ function interruptTable(image: LinuxImage): Region {
 }
 
 /** Who owns executable memory in the kernel half. */
-function codeMap(state: GuestState, pv: boolean): CodeMap {
+function codeMap(state: GuestState, cpu: CpuState | undefined): CodeMap {
   return {
-    all: { start: pv ? PV_KERNEL_HALF : KERNEL_HALF, end: LAST_PAGE },
+    all: { start: kernelHalf(cpu), end: LAST_PAGE },
     usual: { start: IMAGES, end: LAST_PAGE },
     owners: () =>
       state.owners.owners.map(({ kind, name, start, end }) => ({
@@ -168,6 +171,11 @@ function codeMap(state: GuestState, pv: boolean): CodeMap {
       ? { pagesByLooks: unnamedProgram }
       : {}),
   };
+}
+
+function kernelHalf(cpu: CpuState | undefined): bigint {
+  if (cpu?.kind !== "hvm") return PV_KERNEL_HALF;
+  return (cpu.cr4 & CR4_LA57) === 0n ? KERNEL_HALF : LARGE_KERNEL_HALF;
 }
 
 /** The code of all modules that are up. */

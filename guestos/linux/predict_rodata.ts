@@ -114,6 +114,8 @@ export function* afterInitContradictions(
   for (let at = Math.ceil(part.offset / 8) * 8; at + 8 <= end; at += 8) {
     const target = Number(view.getBigUint64(at - offset, true) - image.base);
     if (target < 0 || target >= text || functions.has(target)) continue;
+    // Code for user mode (vDSO) that the kernel keeps here is no pointers
+    if (image.describe(image.address(at)).startsWith(VDSO)) continue;
     yield {
       offset: at,
       reason: "a pointer does not lead to the start of a function",
@@ -136,6 +138,9 @@ export function* afterInitContradictions(
     STRIDE,
   );
 }
+
+/** Symbol of the images of code for user mode (arch/x86/entry/vdso/vdso2c.h) */
+const VDSO = "raw_data";
 
 /** Bits of a key that the kernel sets while it boots: whether code is freed */
 const INIT = 2;

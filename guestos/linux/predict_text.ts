@@ -1,4 +1,5 @@
 import type { GuestMemory } from "../memory.ts";
+import { ProfileError } from "../profile_error.ts";
 import { nop } from "../x86/nops.ts";
 import { GuestReader } from "./guest_reader.ts";
 import type { LinuxImage } from "./linux_image.ts";
@@ -55,6 +56,7 @@ export function predictText(
   pv: boolean,
 ): PredictedText {
   const guest = new GuestReader(memory, image.base);
+  refuseUnknown(image, guest, found);
   const patching: Patching = {
     image,
     text: image.bytes,
@@ -84,6 +86,39 @@ export function predictText(
     patching.text.set((fits ?? all[0]!).subarray(0, size), at);
   }
   return { bytes: image.bytes.slice(0, found.length), sites, thunk };
+}
+
+/**
+ * Refuses a kernel that patches itself in a way that is not predicted: better
+ * no verdict than thousands of findings that are none.
+ *
+ * @throws {ProfileError} If it does
+ */
+function refuseUnknown(
+  image: LinuxImage,
+  guest: GuestReader,
+  found: Uint8Array,
+): void {
+  const nops = image.offset("ideal_nops");
+  const usual = image.offset("p6_nops");
+  if (nops !== undefined && guest.pointer(nops) !== usual) {
+    throw new ProfileError(
+      "tables",
+      "it fills gaps with instructions for old processors (ideal_nops), which " +
+        "are not predicted",
+    );
+  }
+  const thunk = image.offset("x86_return_thunk");
+  const counting = image.offset("call_depth_return_thunk");
+  const inUse = thunk === undefined || thunk < found.length
+    ? undefined
+    : guest.pointer(thunk);
+  if (counting !== undefined && inUse === counting) {
+    throw new ProfileError(
+      "tables",
+      "it tracks the depth of calls (retbleed=stuff), which is not predicted",
+    );
+  }
 }
 
 /**

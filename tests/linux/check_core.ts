@@ -32,7 +32,7 @@ export interface CoreCheck {
   /** Single bytes that were changed, and those that were found */
   readonly flips: number;
   readonly found: number;
-  /** Changed to what the kernel itself may write at this very place */
+  /** More that were changed to what the kernel itself may write there */
   readonly legitimate: number;
 }
 
@@ -104,7 +104,8 @@ function flipBytes(
   const size = regions.reduce((sum, region) => sum + region.size, 0);
   let found = 0;
   let legitimate = 0;
-  for (let flip = 0; flip < flips; flip++) {
+  // Those that the kernel itself might make come on top
+  for (let flip = 0; flip < flips + legitimate; flip++) {
     let at = random.below(size);
     const region = regions.find((region) => {
       if (at < region.size) return true;

@@ -10,7 +10,7 @@ import { LINUX_KERNELS, type LinuxVersion } from "../lab/linux_kernels.ts";
 import { checkCore, type CoreCheck } from "./check_core.ts";
 import { type LinuxBoot, linuxCore } from "./linux_core.ts";
 
-const BOOTS: readonly LinuxBoot[] = ["pv", "pvh", "kaslr"];
+const BOOTS: readonly LinuxBoot[] = ["pv", "pvh", "kaslr", "intel"];
 const DOC = new URL("../../docs/linux-check.md", import.meta.url);
 
 const flips = Number(Deno.args[0] ?? 10_000);
@@ -24,7 +24,7 @@ function row(name: string, check: CoreCheck): string {
     `${symbols - check.unequalSymbols} of ${symbols}`,
     `${offsets - check.unequalOffsets.length} of ${offsets}`,
     `${residue.length} in ${pages} pages`,
-    `${found} of ${check.flips - legitimate}`,
+    `${found} of ${check.flips}`,
     `${legitimate}`,
   ].join(" | ");
 }
@@ -40,7 +40,7 @@ for (const version of Object.keys(LINUX_KERNELS) as LinuxVersion[]) {
     }
     right &&= check.unequalSymbols === 0 && check.residue.length === 0 &&
       check.unequalOffsets.length === 0 &&
-      check.found + check.legitimate === check.flips;
+      check.found === check.flips;
   }
 }
 
@@ -49,8 +49,9 @@ await Deno.writeTextFile(
   `# Linux: what was checked
 
 Made by \`deno task check-linux\` on cores of clean guests with Debian's stock
-kernels: PV and PVH guests of Xen, and (kaslr) a kernel that unpacked and moved
-itself.
+kernels: PV and PVH guests of Xen, and kernels that unpacked and moved themselves
+on an emulated machine of AMD (kaslr) and of Intel with page-table isolation
+(intel).
 
 - Symbols: of the guest's own \`/proc/kallsyms\`, those that the profile from
   its memory has at the same address with the same type.
@@ -58,8 +59,8 @@ itself.
   kernel's headers, and the profile from the guest's types (BTF).
 - Differences: what the rules tell of the clean guest; it should be nothing.
 - Changed bytes: single random bytes of text and read-only data that were
-  changed and found. Legitimate ones were changed to just what the kernel itself
-  may write at this very place.
+  changed and found. Legitimate ones, on top of these, were changed to just what
+  the kernel itself may write at this very place.
 
 | kernel | symbols | offsets | differences | changed bytes found | legitimate |
 | - | - | - | - | - | - |

@@ -3,14 +3,20 @@ import { contentKey } from "../lab/content_key.ts";
 import type { Kernel } from "../lab/fetch_kernel.ts";
 import { linuxGuest, type LinuxGuestType } from "../lab/linux_guest.ts";
 import type { LinuxVersion } from "../lab/linux_kernels.ts";
-import { BARE_MACHINE, bareCore } from "./bare_core.ts";
+import { bareCore, bareMachine, type Vendor } from "./bare_core.ts";
 import { xenCore, xenCoreConfig } from "./xen_core.ts";
 
 /**
  * How the kernel of a core was booted: as a PV or PVH guest of Xen, which never
- * moves the kernel, or without Xen on a bare machine, where it moved itself.
+ * moves the kernel, or without Xen on a bare machine, where it moved itself: of
+ * AMD, or of Intel with page-table isolation.
  */
-export type LinuxBoot = LinuxGuestType | "kaslr";
+export type LinuxBoot = LinuxGuestType | "kaslr" | "intel";
+
+const BARE: Readonly<Partial<Record<LinuxBoot, Vendor>>> = {
+  kaslr: "amd",
+  intel: "intel",
+};
 
 /** A core of a clean Linux guest, in the cache, and what is known of it. */
 export interface LinuxCore {
@@ -22,12 +28,12 @@ export interface LinuxCore {
   boot: LinuxBoot;
   /**
    * Path of the core, ELF64: as `xl dump-core` writes it for `pv` and `pvh`,
-   * as QEMU's `dump-guest-memory` writes it for `kaslr`.
+   * as QEMU's `dump-guest-memory` writes it for the others.
    */
   core: string;
   /** The kernel that ran. */
   kernel: Kernel;
-  /** The path of the image in Dom0 that the toolstack noted; not for `kaslr`. */
+  /** The path of the image in Dom0 that the toolstack noted; only with Xen. */
   kernelInDom0?: string;
   /** Directory of the guest's own words: all files of a `guestReport`. */
   report: string;
@@ -59,21 +65,24 @@ export async function linuxCore(
   boot: LinuxBoot,
 ): Promise<LinuxCore> {
   const name = `${version}-${boot}`;
+  const vendor = BARE[boot];
   const guest = await linuxGuest(version);
   const key = await contentKey([
     guest.kernel.image,
     guest.ramdisk,
     JSON.stringify(
-      boot === "kaslr" ? BARE_MACHINE : xenCoreConfig(guest, boot),
+      vendor !== undefined
+        ? bareMachine(vendor)
+        : xenCoreConfig(guest, boot as LinuxGuestType),
     ),
   ]);
   const directory = await cached(`core-${name}-${key}`, async (path) => {
     await Deno.mkdir(path);
     const start = Date.now();
     const facts: Facts = {
-      ...boot === "kaslr"
-        ? await bareCore(guest, path)
-        : await xenCore(guest, boot, path),
+      ...vendor !== undefined
+        ? await bareCore(guest, path, vendor)
+        : await xenCore(guest, boot as LinuxGuestType, path),
       seconds: (Date.now() - start) / 1000,
     };
     await Deno.writeTextFile(`${path}/facts.json`, JSON.stringify(facts));

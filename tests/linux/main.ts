@@ -21,6 +21,10 @@ const CORES: readonly (readonly [LinuxVersion, LinuxBoot])[] = [
   ["5.10", "pvh"],
   ["7.2", "pv"],
   ["7.2", "pvh"],
+  ["5.10", "intel"],
+  ["6.1", "intel"],
+  ["6.12", "intel"],
+  ["7.2", "intel"],
 ];
 
 for (const [version, boot] of CORES) {

@@ -69,6 +69,7 @@ const PRELUDE = `\
 #define is_buffer(x) is_pointer(x)
 #define is_bool(x) __builtin_types_compatible_p(__typeof__(x), bool)
 #define is_i32(x) is_integer(x, 4, 1)
+#define is_u16(x) is_integer(x, 2, 0)
 #define is_u32(x) is_integer(x, 4, 0)
 #define is_i64(x) is_integer(x, 8, 1)
 #define is_u64(x) is_integer(x, 8, 0)

@@ -1,7 +1,8 @@
 import type { ImagePart } from "../linux_image.ts";
 import { inText, type Patching, relativeOffsets } from "./patching.ts";
 
-const KERNEL_HALF = 0xffff_8000_0000_0000n;
+/** With five levels of page tables; with four it is higher */
+const KERNEL_HALF = 0xff00_0000_0000_0000n;
 
 /**
  * Writes values that are constant once the kernel is up into its instructions
