@@ -1,15 +1,16 @@
-import type { MappedRange } from "../guestos/memory.ts";
+import { type MappedRange, UnreadableMemoryError } from "../guestos/memory.ts";
 import type { CodeMap, OwnedCode } from "../guestos/profile.ts";
 import type { SymbolTable } from "../guestos/symbol_table.ts";
-import type { Detector, Finding, Told } from "./finding.ts";
+import type { Detector, Finding, Told, Unreadable } from "./finding.ts";
 import { type Guest, PAGE_SIZE } from "./guest.ts";
 import { rules } from "./rules.ts";
+import { tellUnreadable } from "./tell_unreadable.ts";
 
 /** What a kernel fills executable memory with that it does not use: `int3` */
 const TRAP = 0xcc;
 /** Bytes that are compared at once */
 const MAX_RUN = 2 << 20;
-/** Findings of one look */
+/** Findings of one look, and pages that it could not read */
 const MAX_FINDINGS = 64;
 /** Looks that must agree: memory is made executable before it has an owner */
 const LOOKS = 3;
@@ -52,17 +53,14 @@ export class ExecutableMemory implements Detector {
   *check(full: boolean): Generator<Told> {
     const { start, end } = full ? this.#map.all : this.#map.usual;
     const { ranges, complete } = this.#guest.mapped(start, end, true);
-    const owners = this.#map.owners();
-    const findings: Finding[] = [];
-    for (const range of [...ranges, ...this.#suspects(start, end)]) {
-      if (range.writable) findings.push(this.#writable(range));
-      for (const run of unowned(range, owners)) {
-        for (const page of this.#foreignPages(run)) {
-          if (findings.length >= MAX_FINDINGS) break;
-          findings.push(this.#unowned(page));
-        }
-      }
+    const all = [...ranges, ...this.#suspects(start, end)];
+    let judged = this.#judge(all);
+    if (judged.findings.length > 0) {
+      // What came meanwhile is in younger lists
+      this.#map.renew?.();
+      judged = this.#judge(all);
     }
+    const { findings, unreadable } = judged;
     const before = this.#seen;
     this.#seen = new Map(
       findings.map((finding) => [
@@ -73,6 +71,14 @@ export class ExecutableMemory implements Detector {
     for (const { finding, looks } of this.#seen.values()) {
       if (looks >= this.#looks) yield finding;
     }
+    const [first] = unreadable;
+    if (first !== undefined) {
+      const { length } = unreadable;
+      yield length === 1 ? first : {
+        ...first,
+        reason: `${first.reason}, as are ${length - 1} other pages`,
+      };
+    }
     if (!complete) {
       yield {
         rule: this.rule,
@@ -81,6 +87,36 @@ export class ExecutableMemory implements Detector {
         reason: "not every page table could be searched",
       };
     }
+  }
+
+  /** Judges ranges by the lists of owners as they were read last. */
+  #judge(ranges: readonly MappedRange[]): {
+    findings: Finding[];
+    unreadable: Unreadable[];
+  } {
+    const owners = this.#map.owners();
+    const writers = owners.filter(({ writable }) => writable);
+    const findings: Finding[] = [];
+    const unreadable: Unreadable[] = [];
+    for (const range of ranges) {
+      const [writable] = range.writable ? unowned(range, writers) : [];
+      if (writable !== undefined) {
+        findings.push(
+          this.#writable({
+            ...range,
+            ...writable,
+            size: BigInt(writable.size),
+          }),
+        );
+      }
+      for (const run of unowned(range, owners)) {
+        for (const page of this.#foreignPages(run, unreadable)) {
+          if (findings.length >= MAX_FINDINGS) break;
+          findings.push(this.#unowned(page));
+        }
+      }
+    }
+    return { findings, unreadable };
   }
 
   /** What an earlier look found where this one does not look. */
@@ -95,16 +131,39 @@ export class ExecutableMemory implements Detector {
   /**
    * The pages of a run that are neither unused, now or since they were freed,
    * nor known to the profile by their looks.
+   *
+   * @param unreadable Gets the pages that cannot be read
    */
-  *#foreignPages({ start, size }: Run): Generator<bigint> {
+  *#foreignPages(
+    { start, size }: Run,
+    unreadable: Unreadable[],
+  ): Generator<bigint> {
     let known = 0;
-    for (const position of this.#guest.compare(start, this.#traps(size))) {
+    for (const position of this.#usedPages(start, size)) {
       if (position < known) continue;
+      if (unreadable.length >= MAX_FINDINGS) return;
       const page = start + BigInt(position * PAGE_SIZE);
-      const bytes = this.#guest.read(page, PAGE_SIZE);
+      let bytes: Uint8Array;
+      try {
+        bytes = this.#guest.read(page, PAGE_SIZE);
+      } catch (error) {
+        unreadable.push(tellUnreadable(this.rule, this.#symbols, error));
+        continue;
+      }
+      if (bytes.every((byte) => byte === TRAP)) continue;
       const pages = this.#map.pagesByLooks?.(bytes) ?? 0;
       if (pages === 0) yield page;
       known = position + pages;
+    }
+  }
+
+  /** Positions of pages that are not unused, or may not be. */
+  #usedPages(start: bigint, size: number): Iterable<number> {
+    try {
+      return this.#guest.compare(start, this.#traps(size));
+    } catch (error) {
+      if (!(error instanceof UnreadableMemoryError)) throw error;
+      return Array(size / PAGE_SIZE).keys();
     }
   }
 

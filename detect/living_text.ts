@@ -25,8 +25,8 @@ interface Changing {
 /** A place with a hook. */
 interface Hooked {
   readonly by: string;
-  /** What stood there without it */
-  readonly original: Uint8Array;
+  /** Bytes that it took at most: a probe may become a jump, and back */
+  readonly size: number;
 }
 
 /** Places of one hook at one look. */
@@ -43,6 +43,8 @@ export class LivingText {
   #guest: Guest;
   #symbols: SymbolTable;
   #region: TrustedRegion;
+  /** What is there without anybody's hooks */
+  #pristine: Uint8Array;
   /** By address of the place */
   #changing = new Map<bigint, Changing>();
   /** Places with a hook, which are looked at even where nothing differs */
@@ -57,6 +59,7 @@ export class LivingText {
     this.#guest = guest;
     this.#symbols = symbols;
     this.#region = region;
+    this.#pristine = region.trusted.slice();
   }
 
   /** What a finding at an address is about, where more is known of it. */
@@ -87,11 +90,12 @@ export class LivingText {
     const from = this.#nextCheck % places.length;
     const end = Math.min(from + MAX_CHECKS, places.length);
     this.#nextCheck = end;
-    for (const [place, { original }] of places.slice(from, end)) {
+    for (const [place, { size }] of places.slice(from, end)) {
       if (this.#isHook(living, place)) continue;
       // It is a difference again, to be judged as one
       this.#hooked.delete(place);
-      trusted.set(original, Number(place - start));
+      const at = Number(place - start);
+      trusted.set(this.#pristine.subarray(at, at + size), at);
     }
   }
 
@@ -170,22 +174,20 @@ export class LivingText {
   }
 
   /**
-   * Whether a hook is gone and what stood there before it is back: what is
-   * judged again at a later look may still be trusted as a hook.
+   * Whether what stood at a hook's place before it is back: the hook may be
+   * judged again only at a later look.
    */
   #isTakenOut(
     address: bigint,
     read: (address: bigint, size: number) => Uint8Array,
   ): boolean {
-    const { start, trusted } = this.#region;
+    const offset = Number(address - this.#region.start);
+    const byte = this.#pristine[offset]!;
+    if (read(address, 1)[0] !== byte) return false;
     for (let before = 0; before < MAX_PLACE; before++) {
-      const place = address - BigInt(before);
-      const original = this.#hooked.get(place)?.original;
-      if (original === undefined || original.length <= before) continue;
-      const found = read(place, original.length);
-      if (original.some((byte, index) => byte !== found[index])) continue;
-      this.#hooked.delete(place);
-      trusted.set(original, Number(place - start));
+      const hooked = this.#hooked.get(address - BigInt(before));
+      if (hooked === undefined || hooked.size <= before) continue;
+      this.#region.trusted[offset] = byte;
       return true;
     }
     return false;
@@ -212,11 +214,12 @@ export class LivingText {
         this.#region.trusted.set(found, offset);
         return true;
       case "instrumented": {
-        const { trusted } = this.#region;
-        const original = this.#hooked.get(start)?.original ??
-          trusted.slice(offset, offset + found.length);
-        this.#hooked.set(start, { by: state.by, original });
-        trusted.set(found, offset);
+        const size = Math.max(
+          this.#hooked.get(start)?.size ?? 0,
+          found.length,
+        );
+        this.#hooked.set(start, { by: state.by, size });
+        this.#region.trusted.set(found, offset);
         return true;
       }
       case "changing":

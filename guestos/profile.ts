@@ -74,6 +74,8 @@ export interface OwnedCode {
   readonly start: bigint;
   /** First address behind it */
   readonly end: bigint;
+  /** Whether the kernel itself keeps it writable */
+  readonly writable?: boolean;
 }
 
 /** Who owns the executable memory of a kernel. */
@@ -87,6 +89,8 @@ export interface CodeMap {
    * @throws {UnreadableMemoryError} If a list cannot be read
    */
   owners(): readonly OwnedCode[];
+  /** Reads the lists anew: what is mapped may be younger than they are. */
+  renew?(): void;
   /**
    * Pages that belong together with one that no list has, and are the kernel's
    * own making by their looks.

@@ -43,6 +43,9 @@ const MAX_MODULE = 16 << 20;
 const KERNEL_HALF = 0xffff_8000_0000_0000n;
 const LARGE_KERNEL_HALF = 0xff00_0000_0000_0000n;
 const CR4_LA57 = 1n << 12n;
+
+/** Images that are changed each time a program is attached, up to 5.17 */
+const WRITABLE_PROGRAM = /^bpf_(?:trampoline|dispatcher)_/;
 const PV_KERNEL_HALF = 0xffff_8800_0000_0000n;
 /** Where kernel and modules are */
 const IMAGES = 0xffff_ffff_8000_0000n;
@@ -158,6 +161,8 @@ function interruptTable(image: LinuxImage): Region {
 
 /** Who owns executable memory in the kernel half. */
 function codeMap(state: GuestState, cpu: CpuState | undefined): CodeMap {
+  // Since 5.18; before, programs have pages of their own
+  const hasPacks = state.image.btf.sizeOf("bpf_prog_pack") !== undefined;
   return {
     all: { start: kernelHalf(cpu), end: LAST_PAGE },
     usual: { start: IMAGES, end: LAST_PAGE },
@@ -166,10 +171,11 @@ function codeMap(state: GuestState, cpu: CpuState | undefined): CodeMap {
         name: `${kind} ${name}`,
         start,
         end,
+        writable: !hasPacks && kind === "BPF program" &&
+          WRITABLE_PROGRAM.test(name),
       })),
-    ...(state.image.btf.sizeOf("bpf_prog_pack") === undefined
-      ? { pagesByLooks: unnamedProgram }
-      : {}),
+    renew: () => state.renew(),
+    ...(hasPacks ? {} : { pagesByLooks: unnamedProgram }),
   };
 }
 
