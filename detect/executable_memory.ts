@@ -34,6 +34,8 @@ export class ExecutableMemory implements Detector {
   #map: CodeMap;
   /** By key, what was seen and at how many looks in a row */
   #seen = new Map<string, { finding: Finding; looks: number }>();
+  /** Lists that could not be read, and at how many looks in a row */
+  #lists = new Map<string, number>();
   readonly #looks: number;
   #trapped: Uint8Array<ArrayBuffer> = new Uint8Array(0);
 
@@ -71,6 +73,7 @@ export class ExecutableMemory implements Detector {
     for (const { finding, looks } of this.#seen.values()) {
       if (looks >= this.#looks) yield finding;
     }
+    yield* this.#unreadableLists();
     const [first] = unreadable;
     if (first !== undefined) {
       const { length } = unreadable;
@@ -85,6 +88,25 @@ export class ExecutableMemory implements Detector {
         what: "the kernel's page tables",
         address: start,
         reason: "not every page table could be searched",
+      };
+    }
+  }
+
+  /** Lists that change while they are read are not told at once. */
+  *#unreadableLists(): Generator<Unreadable> {
+    const before = this.#lists;
+    this.#lists = new Map(
+      (this.#map.unreadable?.() ?? []).map((name) => [
+        name,
+        (before.get(name) ?? 0) + 1,
+      ]),
+    );
+    for (const [name, looks] of this.#lists) {
+      if (looks < this.#looks) continue;
+      yield {
+        rule: this.rule,
+        what: name,
+        reason: "the kernel's list of them cannot be read to its end",
       };
     }
   }

@@ -185,9 +185,17 @@ export class LivingText {
     const byte = this.#pristine[offset]!;
     if (read(address, 1)[0] !== byte) return false;
     for (let before = 0; before < MAX_PLACE; before++) {
-      const hooked = this.#hooked.get(address - BigInt(before));
+      const place = address - BigInt(before);
+      const hooked = this.#hooked.get(place);
       if (hooked === undefined || hooked.size <= before) continue;
       this.#region.trusted[offset] = byte;
+      const from = offset - before;
+      const original = this.#pristine.subarray(from, from + hooked.size);
+      const found = read(place, hooked.size);
+      if (original.every((byte, i) => byte === found[i])) {
+        this.#region.trusted.set(original, from);
+        this.#hooked.delete(place);
+      }
       return true;
     }
     return false;

@@ -89,6 +89,8 @@ export interface CodeMap {
    * @throws {UnreadableMemoryError} If a list cannot be read
    */
   owners(): readonly OwnedCode[];
+  /** Lists that could not be read to their end */
+  unreadable?(): readonly string[];
   /** Reads the lists anew: what is mapped may be younger than they are. */
   renew?(): void;
   /**

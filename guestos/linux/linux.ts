@@ -174,6 +174,7 @@ function codeMap(state: GuestState, cpu: CpuState | undefined): CodeMap {
         writable: !hasPacks && kind === "BPF program" &&
           WRITABLE_PROGRAM.test(name),
       })),
+    unreadable: () => state.owners.unreadable,
     renew: () => state.renew(),
     ...(hasPacks ? {} : { pagesByLooks: unnamedProgram }),
   };
