@@ -19,6 +19,8 @@ interface Group {
 
 /** The lab's tests wait more than they work: three files at once. */
 const LAB_JOBS = 3;
+/** Those with Linux guests work more: their kernels are large */
+const LINUX_JOBS = 2;
 
 /** Tests in this folder that need no lab */
 const WITHOUT_LAB = [
@@ -36,6 +38,8 @@ const withLab = [...Deno.readDirSync(`${root}tests`)].map(({ name }) => name)
   .sort((a, b) =>
     Number(b === LONGEST) - Number(a === LONGEST) || (a < b ? -1 : 1)
   );
+
+const withLinux = withLab.filter((name) => name.startsWith("linux_"));
 
 function inTests(names: readonly string[]): string[] {
   return names.map((name) => `tests/${name}`);
@@ -57,9 +61,20 @@ const groups: readonly Group[] = [
   },
   {
     name: "real Xen",
-    args: ["test", "-A", "--parallel", ...inTests(withLab)],
+    args: [
+      "test",
+      "-A",
+      "--parallel",
+      ...inTests(withLab.filter((name) => !withLinux.includes(name))),
+    ],
     jobs: LAB_JOBS,
-    limit: 45,
+    limit: 30,
+  },
+  {
+    name: "Linux on real Xen",
+    args: ["test", "-A", "--parallel", ...inTests(withLinux)],
+    jobs: LINUX_JOBS,
+    limit: 30,
   },
 ];
 
