@@ -1,0 +1,149 @@
+import { Lab } from "../../lab/lab.ts";
+import type { LinuxGuestType } from "../../lab/linux_guest.ts";
+import type { LinuxVersion } from "../../lab/linux_kernels.ts";
+import { buildXkmon } from "../../support/build_xkmon.ts";
+import { Monitor } from "../../support/monitor.ts";
+import { XKMON } from "../../support/start_lab.ts";
+import { noiseGuest } from "./noise_guest.ts";
+import type { NoiseKind } from "./noise_kinds.ts";
+import type { NoiseResult } from "./noise_result.ts";
+import { readCounts } from "./read_counts.ts";
+
+/** From one look at the guest to the next, ms */
+const LOOK_EVERY = 5_000;
+/** A guest that counts nothing for so long stands still, ms */
+const STANDSTILL = 120_000;
+/** Limits, ms: kernels are slow under an emulator, under noise above all */
+const BOOT_LIMIT = 180_000;
+const ARM_LIMIT = 300_000;
+const END_LIMIT = 300_000;
+/** How long the guest is watched when the noise is over, ms */
+const SILENCE = 15_000;
+/** Ticks of processor time in a second, in `/proc` */
+const CLOCK_TICKS = 100;
+
+/** What noise there is to be. */
+export interface NoiseOptions {
+  readonly version: LinuxVersion;
+  readonly type: LinuxGuestType;
+  readonly kinds: readonly NoiseKind[];
+  readonly minutes: number;
+  /** Processors of the guest. */
+  readonly vcpus: number;
+  /** Whether all but one of them are started by the noise. */
+  readonly lateCpus: boolean;
+  /** Whether there is noise already when xkmon arms. */
+  readonly early: boolean;
+  /** Physical processors. */
+  readonly cpus: number;
+}
+
+function sleep(ms: number): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, ms));
+}
+
+/**
+ * Runs a guest that makes noise in a lab of its own, and xkmon that guards it.
+ *
+ * @param tell is told of each step and of the counts.
+ */
+export async function runNoise(
+  options: NoiseOptions,
+  tell: (text: string) => void = () => {},
+): Promise<NoiseResult> {
+  const { kernel, ramdisk, config } = await noiseGuest(options.version);
+  await using lab = await Lab.start({
+    cpus: options.cpus,
+    memoryMiB: 3584,
+    dom0MemoryMiB: 1792,
+    files: [
+      { from: await buildXkmon(), to: XKMON, mode: 0o755 },
+      { from: kernel.image, to: "/boot/vmlinuz" },
+      { from: ramdisk, to: "/boot/initrd" },
+    ],
+  });
+  const settings = config[options.type];
+  const guest = await lab.createGuest({
+    ...settings,
+    name: "noise",
+    kernel: "/boot/vmlinuz",
+    ramdisk: "/boot/initrd",
+    memory: 448,
+    vcpus: options.vcpus,
+    extra: `${settings.extra}${options.lateCpus ? " maxcpus=1" : ""}`,
+  });
+  await guest.waitForConsole(/guest ready/, BOOT_LIMIT);
+  tell("the guest is up");
+  const terminal = await lab.run(
+    `xenstore-read /local/domain/${await guest.domid()}/console/tty`,
+  );
+  const command = (line: string) =>
+    lab.run(`echo '${line}' >${terminal.stdout.trim()}`);
+  const begin = async () => {
+    await command(`begin ${options.kinds.join(" ")}`);
+    await guest.waitForConsole(/noise begins/, BOOT_LIMIT);
+    tell("the noise begins");
+  };
+
+  if (options.early) await begin();
+  const armStart = Date.now();
+  await using monitor = await Monitor.start(
+    lab,
+    ...["--dom", guest.name, "--on-attack", "report", "--interval", "1"],
+  );
+  await monitor.waitFor(
+    "a guarded guest",
+    ({ type, phase }) => type === "armed" && phase === "running",
+    ARM_LIMIT,
+  );
+  const armSeconds = (Date.now() - armStart) / 1000;
+  tell(`xkmon is armed after ${Math.round(armSeconds)} s`);
+  if (!options.early) await begin();
+
+  const start = Date.now();
+  const end = start + options.minutes * 60_000;
+  let failure: string | undefined;
+  let told = "";
+  let changed = start;
+  while (failure === undefined && Date.now() < end) {
+    await sleep(LOOK_EVERY);
+    const counts = [...readCounts(await guest.console())].join(" ");
+    if (counts !== told) changed = Date.now();
+    told = counts;
+    tell(counts);
+    if (monitor.job.code !== undefined) failure = "xkmon ended by itself";
+    else if (Date.now() - changed > STANDSTILL) failure = "the guest is stuck";
+  }
+  const seconds = (Date.now() - start) / 1000;
+  try {
+    await command("end");
+    await guest.waitForConsole(/noise ends/, END_LIMIT);
+    tell("the noise ends");
+    await sleep(SILENCE);
+  } catch (error) {
+    failure ??= (error as Error).message;
+  }
+  const stat = await lab.run(`cat /proc/${monitor.job.pid}/stat`, {
+    check: false,
+  });
+  // proc(5): fields 14 and 15; the name in field 2 may hold spaces
+  const fields = stat.stdout.slice(stat.stdout.lastIndexOf(")") + 2).split(" ");
+  const events = await monitor.events();
+  const { code, stderr } = await monitor.stop();
+  const console = (await guest.console()).replaceAll("\r", "");
+  return {
+    release: kernel.release,
+    seconds,
+    armSeconds,
+    cpuSeconds: (Number(fields[11]) + Number(fields[12])) / CLOCK_TICKS,
+    events,
+    code,
+    stderr,
+    counts: readCounts(console),
+    complaints: [...console.matchAll(/^noise (?:error|kernel) .*$/gm)].map((
+      [line],
+    ) => line),
+    failure,
+    console,
+  };
+}
