@@ -80,8 +80,9 @@ export interface KernelMemory extends GuestMemory {
    * virtual CPUs use.
    *
    * @param root Frame of the root page table
+   * @param copied Take it as it is now: that of a process does not last
    */
-  useRoot(root: bigint): void;
+  useRoot(root: bigint, copied?: boolean): void;
   /**
    * Frame that an address leads to.
    *

@@ -76,7 +76,9 @@ export abstract class PagedGuest implements Disposable {
   }
 
   /** See `KernelMemory`. */
-  useRoot(root: bigint): void {
+  useRoot(root: bigint, copied = false): void {
+    if (copied) this.#tables.pin(root);
+    else this.#tables.unpin();
     // What was compared was seen through other tables
     if (root !== this.root) this.looks++;
     this.#root = root;

@@ -26,6 +26,7 @@ export class TableCache {
   #tables = new Map<bigint, TableWords>();
   #mappings: FrameMapping[] = [];
   #generation = 0;
+  #pinned: { readonly frame: bigint; readonly words: TableWords } | undefined;
 
   constructor(frames: FrameSource) {
     this.#frames = frames;
@@ -36,8 +37,26 @@ export class TableCache {
     return this.#generation;
   }
 
+  /**
+   * Answers for one table by what it holds now, whatever becomes of its frame:
+   * the root table of a process is freed when that ends.
+   */
+  pin(frame: bigint): void {
+    this.unpin();
+    const words = this.words(frame);
+    if (words !== undefined) this.#pinned = { frame, words: words.slice() };
+  }
+
+  /** Undoes `pin`. */
+  unpin(): void {
+    this.#pinned = undefined;
+    // Who keeps words has to ask anew
+    this.#generation++;
+  }
+
   /** The words of a table, or undefined if its frame cannot be mapped. */
   words(frame: bigint): TableWords | undefined {
+    if (this.#pinned?.frame === frame) return this.#pinned.words;
     const known = this.#tables.get(frame);
     if (known !== undefined) return known;
     this.load([frame]);

@@ -72,3 +72,19 @@ Deno.test("clearing unmaps every table and says so by the generation", () => {
   assertEquals(tables.entry(frame, 1), 5n);
   tables.clear();
 });
+
+Deno.test("a pinned table answers as it was, until it is unpinned", () => {
+  using machine = new Machine();
+  const tables = setUp(machine);
+  const frame = machine.allocate();
+  machine.setEntry(frame, 3, 0x1003n);
+  tables.pin(frame);
+  machine.setEntry(frame, 3, 0x2003n);
+  assertEquals(tables.entry(frame, 3), 0x1003n);
+  tables.clear();
+  assertEquals(tables.entry(frame, 3), 0x1003n);
+  const { generation } = tables;
+  tables.unpin();
+  assertEquals(tables.entry(frame, 3), 0x2003n);
+  assertEquals(tables.generation > generation, true);
+});

@@ -81,7 +81,8 @@ function* anchors(memory: KernelMemory, cpu: CpuState): Generator<Anchor> {
 export function locateKernel(memory: KernelMemory): KernelLocation {
   for (const cpu of memory.cpus) {
     for (const root of [cpu.root, cpu.root & ~1n]) {
-      memory.useRoot(root);
+      // It may be freed before all is read that is to be read through it
+      memory.useRoot(root, true);
       const { ranges } = memory.mapped(IMAGE_START, IMAGE_END);
       // Tables of user mode map some of the text, and no data
       if (!ranges.some(({ writable }) => writable)) continue;
