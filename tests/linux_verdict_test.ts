@@ -50,7 +50,7 @@ Deno.test("a system call that was redirected in a core is found and named", asyn
   const target = await Deno.makeTempFile();
   try {
     const bytes = new Uint8Array(
-      new BigUint64Array([address("__x64_sys_getpid")]).buffer,
+      new BigUint64Array([address("__x64_sys_write")]).buffer,
     );
     const slot = address("sys_call_table") + 8n * READ;
     await tamperCore(core, target, slot, bytes);
@@ -67,7 +67,7 @@ Deno.test("a system call that was redirected in a core is found and named", asyn
     assertEquals(finding.symbol, "sys_call_table");
     assertMatch(
       finding.summary,
-      /redirected from __x64_sys_read to __x64_sys_getpid/,
+      /redirected from __x64_sys_read to __x64_sys_write/,
     );
   } finally {
     await Deno.remove(target);
