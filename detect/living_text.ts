@@ -8,6 +8,8 @@ import type { TrustedRegion } from "./trusted_region.ts";
 
 /** What the kernel is in the midst of ends sooner than this, ms */
 const CHANGE_LIMIT = 2000;
+/** While it says that it is at work it may take as long as this, ms */
+const BUSY_LIMIT = 300_000;
 /** And it was seen by so many looks */
 const CHANGE_LOOKS = 3;
 /** Hooks that are judged again at each look */
@@ -18,7 +20,9 @@ const MAX_PLACE = 16;
 /** A place that was on the way from one form to another. */
 interface Changing {
   readonly bytes: string;
-  readonly since: number;
+  readonly first: number;
+  /** Since when it should have been over */
+  since: number;
   looks: number;
 }
 
@@ -51,6 +55,8 @@ export class LivingText {
   #hooked = new Map<bigint, Hooked>();
   #seen = new Set<bigint>();
   #nextCheck = 0;
+  /** Whether the kernel says that it is changing its code, once it is asked */
+  #busy: boolean | undefined;
   /** By address, what was said of it at this look */
   #summaries = new Map<bigint, string>();
 
@@ -75,6 +81,7 @@ export class LivingText {
   /** To be called before each look. */
   begin(): void {
     this.#summaries.clear();
+    this.#busy = undefined;
     this.#seen.clear();
     this.#recheck();
   }
@@ -237,6 +244,15 @@ export class LivingText {
     }
   }
 
+  #isBusy(): boolean {
+    try {
+      return this.#busy ??= this.#region.living?.isBusy?.() ?? false;
+    } catch (error) {
+      if (!(error instanceof UnreadableMemoryError)) throw error;
+      return this.#busy = false;
+    }
+  }
+
   /** Whether what must not last is there for too long. */
   #lasts(start: bigint, found: Uint8Array): boolean {
     // One that crosses pages is met on each of them
@@ -246,7 +262,17 @@ export class LivingText {
     const bytes = found.toHex();
     const known = this.#changing.get(start);
     if (known?.bytes !== bytes) {
-      this.#changing.set(start, { bytes, since: now, looks: 1 });
+      this.#changing.set(start, {
+        bytes,
+        first: now,
+        since: now,
+        looks: 1,
+      });
+      return false;
+    }
+    if (this.#isBusy() && now - known.first < BUSY_LIMIT) {
+      known.since = now;
+      known.looks = 1;
       return false;
     }
     if (!again) known.looks++;

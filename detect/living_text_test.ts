@@ -336,3 +336,35 @@ Deno.test("a page that its kernel's data cannot be read for is not taken for cle
   failing = false;
   assertEquals(all.look(), [0x1100]);
 });
+
+Deno.test("while the kernel says that it is at work a change may last, but not for ever", () => {
+  using clock = new FakeClock();
+  const all = setUp();
+  let isBusy = true;
+  all.region.living!.isBusy = () => isBusy;
+  all.write(0x100, [2, 2, 2, 2, 2]);
+  for (let second = 0; second < 290; second += 10) {
+    assertEquals(all.look(), []);
+    clock.pass(10_000);
+  }
+  clock.pass(20_000);
+  // From here on it must be over as soon as that of a kernel that is idle
+  for (let look = 0; look < 3; look++) {
+    all.look();
+    clock.pass(1500);
+  }
+  assertEquals(all.look(), [0x100]);
+
+  const other = setUp();
+  other.region.living!.isBusy = () => isBusy;
+  other.write(0x100, [2, 2, 2, 2, 2]);
+  other.look();
+  clock.pass(10_000);
+  assertEquals(other.look(), []);
+  isBusy = false;
+  for (let look = 0; look < 2; look++) {
+    assertEquals(other.look(), []);
+    clock.pass(1500);
+  }
+  assertEquals(other.look(), [0x100]);
+});

@@ -49,6 +49,13 @@ export interface LivingCode {
     read: (address: bigint, size: number) => Uint8Array,
   ): CodeChange;
   /**
+   * Whether the kernel says that it is changing its code: what it is in the
+   * midst of may take long, if it changes all of it.
+   *
+   * @throws {UnreadableMemoryError} If the guest's data cannot be read
+   */
+  isBusy?(): boolean;
+  /**
    * Reads the guest's data anew: who hooks may be younger than what was read.
    *
    * @returns Whether it did; an enemy cannot have it done without end

@@ -3,6 +3,9 @@ import { CodeOwners } from "./code_owners.ts";
 import { GuestReader } from "./guest_reader.ts";
 import type { LinuxImage } from "./linux_image.ts";
 
+/** Locks that are held while code is changed */
+const LOCKS = ["text_mutex", "jump_label_mutex", "static_call_mutex"];
+
 /** Times that all is read again within one look */
 const MAX_RENEWALS = 8;
 
@@ -30,6 +33,16 @@ export class GuestState {
   /** The kernel's lists of code and hooks. */
   get owners(): CodeOwners {
     return this.#owners ??= new CodeOwners(this.image, this.memory);
+  }
+
+  /** Whether somebody in the kernel holds a lock under which code is changed. */
+  get isPatching(): boolean {
+    const owner = this.image.btf.member("mutex", "owner");
+    if (owner === undefined) return false;
+    return LOCKS.some((name) => {
+      const at = this.image.offset(name);
+      return at !== undefined && this.data.u64(at + owner.offset) !== 0n;
+    });
   }
 
   /** Forgets all, for the next look. */

@@ -206,6 +206,7 @@ function loadedCode(state: GuestState, thunk: ReturnThunk): LoadedCode[] {
       size,
       living: {
         judge: (address, read) => take().judge(address, read),
+        isBusy: () => state.isPatching,
         renew: () => state.renew(),
       },
       trust(found: Uint8Array): Uint8Array {

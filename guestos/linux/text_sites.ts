@@ -116,6 +116,10 @@ export class TextSites implements LivingCode {
     return this.#state.renew();
   }
 
+  isBusy(): boolean {
+    return this.#state.isPatching;
+  }
+
   judge(
     address: bigint,
     read: (address: bigint, size: number) => Uint8Array,
