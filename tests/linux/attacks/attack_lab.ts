@@ -1,0 +1,31 @@
+import { buildProgram } from "../../dom0/build_program.ts";
+import { Lab } from "../../lab/lab.ts";
+import type { LinuxGuest } from "../../lab/linux_guest.ts";
+import { buildXkmon } from "../../support/build_xkmon.ts";
+import { XKMON } from "../../support/start_lab.ts";
+import { attackRamdisk } from "./attack_guest.ts";
+
+/** Paths in Dom0: the guests' kernel, */
+export const KERNEL = "/boot/vmlinux";
+/** their initramfs, */
+export const RAMDISK = "/boot/initrd";
+/** and who attacks them. */
+export const MUTATE = "/root/mutate";
+
+/** A lab for attacks on guests with one kernel. */
+export async function attackLab(linux: LinuxGuest): Promise<Lab> {
+  return await Lab.start({
+    memoryMiB: 3584,
+    dom0MemoryMiB: 1792,
+    files: [
+      { from: await buildXkmon(), to: XKMON, mode: 0o755 },
+      {
+        from: await buildProgram("tests/linux/attacks/mutate.ts"),
+        to: MUTATE,
+        mode: 0o755,
+      },
+      { from: linux.kernel.vmlinux, to: KERNEL },
+      { from: await attackRamdisk(linux), to: RAMDISK },
+    ],
+  });
+}

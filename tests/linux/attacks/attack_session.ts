@@ -1,0 +1,241 @@
+import type { Guest, Job, Lab } from "../../lab/mod.ts";
+import { poll } from "../../lab/poll.ts";
+import type { LinuxGuest, LinuxGuestType } from "../../lab/linux_guest.ts";
+import { Monitor } from "../../support/monitor.ts";
+import type {
+  PrintedEvent,
+  PrintedFinding,
+} from "../../support/printed_event.ts";
+import type { Answer } from "./answer.ts";
+import type { Attack } from "./attack.ts";
+import { ATTACK_INIT } from "./attack_guest.ts";
+import { KERNEL, MUTATE, RAMDISK } from "./attack_lab.ts";
+import type { Outcome } from "./outcome.ts";
+
+/** Bytes that a finding is about at least, of contents and of page tables. */
+const WORD = 8n;
+const PAGE = 4096n;
+
+/** In the emulator all takes its time: limits in ms. */
+const BOOT_LIMIT = 240_000;
+const OPEN_LIMIT = 240_000;
+const FIND_LIMIT = 60_000;
+/** Where the whole kernel half is searched, which xkmon does once a minute. */
+const FAR_LIMIT = 400_000;
+const EFFECT_LIMIT = 30_000;
+/** In which a pass comes for certain, and finds nothing more. */
+const QUIET_TIME = 4000;
+const QUIET_LIMIT = 60_000;
+
+/** From one pass to the next, s. */
+const INTERVAL = "0.5";
+
+function delay(ms: number): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, ms));
+}
+
+/** A Linux guest of a lab, xkmon that guards it, and its attacker. */
+export class AttackSession implements AsyncDisposable {
+  /** Of the guest. */
+  readonly type: LinuxGuestType;
+  #lab: Lab;
+  #guest: Guest;
+  #monitor: Monitor;
+  #mutate: Job;
+  #answers: AsyncGenerator<string>;
+  #fifo: string;
+
+  private constructor(
+    type: LinuxGuestType,
+    lab: Lab,
+    guest: Guest,
+    monitor: Monitor,
+    mutate: Job,
+    fifo: string,
+  ) {
+    this.type = type;
+    this.#lab = lab;
+    this.#guest = guest;
+    this.#monitor = monitor;
+    this.#mutate = mutate;
+    this.#answers = mutate.lines("stdout", OPEN_LIMIT);
+    this.#fifo = fifo;
+  }
+
+  /**
+   * Starts a guest, its guard and its attacker.
+   *
+   * @param lab of `attackLab`, with the same kernel.
+   * @throws {Error} if xkmon has anything to say of the guest as it is.
+   */
+  static async start(
+    lab: Lab,
+    { config }: LinuxGuest,
+    type: LinuxGuestType,
+  ): Promise<AttackSession> {
+    const name = `linux-${type}`;
+    const settings = config[type];
+    const guest = await lab.createGuest({
+      ...settings,
+      extra: `${settings.extra} rdinit=${ATTACK_INIT}`,
+      name,
+      kernel: KERNEL,
+      ramdisk: RAMDISK,
+    });
+    await guest.waitForConsole(/guest ready/, BOOT_LIMIT);
+    await guest.waitForConsole(/cmdline: /, BOOT_LIMIT);
+    const monitor = await Monitor.start(
+      lab,
+      ...["--dom", name, "--on-attack", "report", "--interval", INTERVAL],
+    );
+    await monitor.waitFor(
+      "a guarded guest",
+      ({ type, phase }) => type === "armed" && phase === "running",
+      OPEN_LIMIT,
+    );
+    const fifo = `/run/mutate-${name}`;
+    await lab.run(["mkfifo", fifo]);
+    const mutate = await lab.spawn(
+      // Opened for both ways it has no end between two lines
+      `exec ${MUTATE} --dom ${name} --kernel ${KERNEL} <>${fifo}`,
+    );
+    const session = new AttackSession(type, lab, guest, monitor, mutate, fifo);
+    await session.#answer();
+    await session.#quiet();
+    const findings = await monitor.findings();
+    if (findings.length > 0) {
+      throw new Error(`a clean guest is accused: ${JSON.stringify(findings)}`);
+    }
+    return session;
+  }
+
+  /** The attacker's next answer. */
+  async #answer(): Promise<Answer> {
+    const { value, done } = await this.#answers.next();
+    if (done) {
+      throw new Error(
+        `the attacker has ended: ${await this.#mutate.text("stderr")}`,
+      );
+    }
+    const answer: Answer = JSON.parse(value);
+    if (answer.error !== undefined) throw new Error(answer.error);
+    return answer;
+  }
+
+  async #command(command: string): Promise<Answer> {
+    await this.#lab.run(`echo ${command} >${this.#fifo}`);
+    return await this.#answer();
+  }
+
+  /** Waits until xkmon has had nothing new to say for a while. */
+  async #quiet(): Promise<void> {
+    let count = -1;
+    await poll(async () => {
+      const before = count;
+      count = (await this.#monitor.events()).length;
+      return count === before || undefined;
+    }, {
+      timeoutMs: QUIET_LIMIT,
+      intervalMs: QUIET_TIME,
+      waitingFor: () => "xkmon to be quiet",
+    });
+  }
+
+  /** Makes one attack, waits until it is found, and undoes it. */
+  async run(attack: Attack): Promise<Outcome> {
+    const { name } = attack;
+    const wanted = attack.rules[this.type];
+    const before = (await this.#monitor.events()).length;
+    const consoleBefore = (await this.#guest.console()).length;
+    const { skipped, time, places = [], effect } = await this.#command(name);
+    if (skipped !== undefined || typeof wanted === "string") {
+      return { name, hole: skipped ?? `${wanted}`, found: [], wrong: [] };
+    }
+    const events = await this.#found(attack, wanted, before);
+    const wrong: string[] = [];
+    if (effect !== undefined) {
+      const shown = await this.#shows(new RegExp(effect), consoleBefore);
+      if (!shown) wrong.push(`the guest does not say ${effect}`);
+    }
+    const { wasThere } = await this.#command("undo");
+    if (!wasThere) wrong.push("the guest has put it back by itself");
+    await this.#quiet();
+    const all = (await this.#monitor.events()).slice(before);
+    for (const { finding, unreadable } of all) {
+      if (unreadable !== undefined) {
+        wrong.push(
+          `could not tell: ${unreadable.rule.id} ${unreadable.what}: ${unreadable.reason}`,
+        );
+      }
+      if (finding === undefined) continue;
+      const isOther = !wanted.includes(finding.rule.id);
+      if (isOther || !isIn(finding, places)) wrong.push(inWords(finding));
+    }
+    const found = new Set(events.map(({ finding }) => finding!.rule.id));
+    const missed = wanted.filter((id) => !found.has(id));
+    if (missed.length > 0) wrong.push(`not found by ${missed.join(", ")}`);
+    const times = wanted.filter((id) => found.has(id)).map((id) => {
+      const { time } = events.find(({ finding }) => finding!.rule.id === id)!;
+      return Date.parse(time);
+    });
+    return {
+      name,
+      found: [...found].sort(),
+      ...(missed.length > 0 ? {} : { time: Math.max(...times) - time! }),
+      wrong: [...new Set(wrong)],
+    };
+  }
+
+  /** Waits for all rules that must find it, or until it is too late. */
+  async #found(
+    { isFar }: Attack,
+    wanted: readonly string[],
+    before: number,
+  ): Promise<readonly PrintedEvent[]> {
+    const limit = Date.now() + (isFar ? FAR_LIMIT : FIND_LIMIT);
+    while (true) {
+      const events = (await this.#monitor.events()).slice(before)
+        .filter(({ type }) => type === "finding");
+      const ids = events.map(({ finding }) => finding!.rule.id);
+      const isAll = wanted.every((id) => ids.includes(id));
+      if (isAll || Date.now() > limit) return events;
+      await delay(100);
+    }
+  }
+
+  async #shows(effect: RegExp, from: number): Promise<boolean> {
+    const limit = Date.now() + EFFECT_LIMIT;
+    while (Date.now() < limit) {
+      if (effect.test((await this.#guest.console()).slice(from))) return true;
+      await delay(200);
+    }
+    return false;
+  }
+
+  /** Ends all three. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#monitor[Symbol.asyncDispose]();
+    if (this.#mutate.code === undefined) await this.#mutate.signal("SIGKILL");
+    await this.#guest.destroy();
+  }
+}
+
+/**
+ * Whether a finding is about a place that was changed, or about none: contents
+ * by the byte or the word, page tables by the page.
+ */
+function isIn(
+  { address, seen }: PrintedFinding,
+  places: NonNullable<Answer["places"]>,
+): boolean {
+  if (places.length === 0) return true;
+  const unit = seen === "compare" ? WORD : PAGE;
+  return places.some(([start, size]) =>
+    BigInt(address) >= BigInt(start) / unit * unit &&
+    BigInt(address) < BigInt(start) + BigInt(size)
+  );
+}
+
+function inWords({ rule, address, symbol, summary }: PrintedFinding): string {
+  return `named ${rule.id} at ${address} (${symbol}): ${summary}`;
+}
