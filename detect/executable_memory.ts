@@ -15,6 +15,9 @@ const MAX_FINDINGS = 64;
 /** Looks that must agree: memory is made executable before it has an owner */
 const LOOKS = 3;
 
+/** How long code may take to be freed once it has no owner any more, ms */
+const GRACE = 60_000;
+
 /** Consecutive pages, page aligned. */
 interface Run {
   readonly start: bigint;
@@ -34,6 +37,8 @@ export class ExecutableMemory implements Detector {
   #map: CodeMap;
   /** By key, what was seen and at how many looks in a row */
   #seen = new Map<string, { finding: Finding; looks: number }>();
+  /** Owners by place, and when they were on the lists last */
+  #former = new Map<string, { owner: OwnedCode; seen: number }>();
   /** Lists that could not be read, and at how many looks in a row */
   #lists = new Map<string, number>();
   readonly #looks: number;
@@ -111,12 +116,27 @@ export class ExecutableMemory implements Detector {
     }
   }
 
+  /**
+   * The owners, and those that were there a moment ago: code is taken off the
+   * lists first, and freed when no processor can be in it any more.
+   */
+  #withFormer(owners: readonly OwnedCode[]): OwnedCode[] {
+    const now = performance.now();
+    for (const owner of owners) {
+      this.#former.set(`${owner.start} ${owner.end}`, { owner, seen: now });
+    }
+    for (const [key, { seen }] of this.#former) {
+      if (now - seen > GRACE) this.#former.delete(key);
+    }
+    return Array.from(this.#former.values(), ({ owner }) => owner);
+  }
+
   /** Judges ranges by the lists of owners as they were read last. */
   #judge(ranges: readonly MappedRange[]): {
     findings: Finding[];
     unreadable: Unreadable[];
   } {
-    const owners = this.#map.owners();
+    const owners = this.#withFormer(this.#map.owners());
     const writers = owners.filter(({ writable }) => writable);
     const findings: Finding[] = [];
     const unreadable: Unreadable[] = [];

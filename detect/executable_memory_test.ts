@@ -2,6 +2,7 @@ import { assertEquals } from "@std/assert";
 import type { CodeMap, OwnedCode } from "../guestos/profile.ts";
 import { SymbolTable } from "../guestos/symbol_table.ts";
 import { ExecutableMemory } from "./executable_memory.ts";
+import { FakeClock } from "./testing/fake_clock.ts";
 import { KernelGuest } from "./testing/kernel_guest.ts";
 
 const ALL = { start: 0xffff_8000_0000_0000n, end: 0xffff_ffff_ffff_f000n };
@@ -87,13 +88,17 @@ Deno.test("of a guest that stands still one look is enough", () => {
   assertEquals(look(), unowned(MODULES));
 });
 
-Deno.test("memory that gets an owner in time, or goes, is counted anew", () => {
+Deno.test("memory that gets an owner in time is counted anew, and has a minute to go when that is gone", () => {
+  using clock = new FakeClock();
   const { owners, look, looks, add, own } = setUp();
   add(MODULES, pages(CODE));
   assertEquals(looks(2), []);
   own(MODULES, MODULES + PAGE);
   assertEquals(look(), []);
   owners.length = 0;
+  clock.pass(60_000);
+  assertEquals(looks(3), []);
+  clock.pass(1);
   assertEquals(looks(2), []);
   assertEquals(look(), unowned(MODULES));
 });
