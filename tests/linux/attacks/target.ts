@@ -86,12 +86,12 @@ export class Target implements Disposable {
     const host = stack.use(new XenHost());
     const domain = findDomain(host.control, host.store, name);
     const guest = stack.use(openGuest(host, domain));
-    const image = imageOfFile(file, locateKernel(guest).base);
-    // The page tables that it was found by are a program's, which may end
+    // The page tables that it is found by are a program's, which may end
     host.control.pause(domain.id);
+    let image: LinuxImage;
     try {
       guest.refresh();
-      locateKernel(guest);
+      image = imageOfFile(file, locateKernel(guest).base);
       guest.useRoot(guest.frame(image.address(image.need("init_top_pgt"))));
     } finally {
       host.control.unpause(domain.id);
