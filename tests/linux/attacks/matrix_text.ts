@@ -20,6 +20,9 @@ no other, and the seconds from the change to the last finding, by Dom0's clock.
 Nothing was told of any other place. A number in brackets leads to the reason why
 there is nothing to find.
 
+\`deno task matrix --kernel V --type T\` makes one column anew and keeps the others,
+which may then be of another build of xkmon.
+
 `;
 
 const MACHINE = `
