@@ -61,7 +61,8 @@ interface Session {
  * Guards a guest until it is gone for good or the operator ends it.
  *
  * @param stop Ends it in good order
- * @param armed Called once, when the guest is armed for the first time
+ * @param armed Called once, when the guest is armed for the first time, or
+ *   waits to be: its kernel must run before its profile can be made
  * @returns Exit status
  */
 export async function monitor(
@@ -116,11 +117,15 @@ async function guardUntilGone(
 ): Promise<void> {
   const { options, host, lifecycle, output, stop } = session;
   let domain = first;
-  let onArmed = () => armed(host, domain);
+  let isFirst = true;
+  const onArmed = () => {
+    if (isFirst) armed(host, domain);
+    isFirst = false;
+  };
   let patience = 0;
   for (;;) {
     const ending = await guardDomain(session, domain, onArmed, patience);
-    onArmed = () => {};
+    isFirst = false;
     patience = ARM_LIMIT;
     if (ending === "stopped") return;
     const notice = (text: string) =>
