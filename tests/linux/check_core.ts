@@ -9,10 +9,10 @@ import { KernelFile } from "../../guestos/kernel_file.ts";
 import { imageOfMemory } from "../../guestos/linux/image_of_memory.ts";
 import { linux } from "../../guestos/linux/linux.ts";
 import { locateKernel } from "../../guestos/linux/locate_kernel.ts";
+import { seededRandom } from "../../guestos/testing/seeded_random.ts";
 import { CoreGuest } from "../../xen/core_guest.ts";
 import { headerOffsets } from "./header_offsets.ts";
 import type { LinuxCore } from "./linux_core.ts";
-import { SeededRandom } from "./seeded_random.ts";
 
 const PAGE_SIZE = 4096;
 
@@ -100,13 +100,13 @@ function flipBytes(
   regions: readonly TrustedRegion[],
   flips: number,
 ): Pick<CoreCheck, "flips" | "found" | "legitimate"> {
-  const random = new SeededRandom(1);
+  const random = seededRandom(1);
   const size = regions.reduce((sum, region) => sum + region.size, 0);
   let found = 0;
   let legitimate = 0;
   // Those that the kernel itself might make come on top
   for (let flip = 0; flip < flips + legitimate; flip++) {
-    let at = random.below(size);
+    let at = random(size);
     const region = regions.find((region) => {
       if (at < region.size) return true;
       at -= region.size;
@@ -115,7 +115,7 @@ function flipBytes(
     const page = Math.floor(at / PAGE_SIZE);
     const address = region.start + BigInt(page * PAGE_SIZE);
     const bytes = guest.read(address, PAGE_SIZE);
-    bytes[at % PAGE_SIZE]! ^= 1 + random.below(255);
+    bytes[at % PAGE_SIZE]! ^= 1 + random(255);
     const told = judge(guest, profile, region, page, bytes);
     if (told.some((told) => "summary" in told)) found++;
     else legitimate += isLegitimate(region, address, bytes, at) ? 1 : 0;
