@@ -1,22 +1,13 @@
 import { errno } from "../../../xen/control.ts";
 import { XenError } from "../../../xen/errors.ts";
+import { xenctrl } from "../../../xen/ffi.ts";
 import type { XenHost } from "../../../xen/host.ts";
 import { hvmCpu } from "../../../xen/layouts.ts";
 
-/** Functions of libxenctrl that only an attacker needs (xenctrl.h) */
+/** libxenctrl with what only an attacker needs (xenctrl.h) */
 const symbols = {
-  xc_interface_open: {
-    parameters: [
-      "pointer", // xentoollog_logger *logger
-      "pointer", // xentoollog_logger *dombuild_logger
-      "u32", // unsigned open_flags
-    ],
-    result: "pointer", // xc_interface *
-  },
-  xc_interface_close: {
-    parameters: ["pointer"], // xc_interface *xch
-    result: "i32",
-  },
+  xc_interface_open: xenctrl.xc_interface_open,
+  xc_interface_close: xenctrl.xc_interface_close,
   xc_vcpu_setcontext: {
     parameters: [
       "pointer", // xc_interface *xch
