@@ -1,12 +1,12 @@
 import type { SymbolTable } from "../guestos/symbol_table.ts";
 import { elfHash } from "./elf_hash.ts";
-import { UnreadableMemoryError } from "../guestos/memory.ts";
 import type { Finding, Unreadable } from "./finding.ts";
 import { type Guest, PAGE_SIZE } from "./guest.ts";
 import type { LivingText } from "./living_text.ts";
 import { nameAsset } from "./name_asset.ts";
 import type { Rule } from "./rules.ts";
-import { tellUnreadable } from "./tell_unreadable.ts";
+import { suspectPages } from "./suspect_pages.ts";
+import { tellTogether, tellUnreadable } from "./tell_unreadable.ts";
 import type { TrustedRegion } from "./trusted_region.ts";
 
 /** Differing bytes this close together are one change. */
@@ -55,19 +55,6 @@ export function findDifferences(
 }
 
 /**
- * The pages worth a closer look: those that differ or, where one cannot be
- * read, all of them.
- */
-function suspects(guest: Guest, region: TrustedRegion): Iterable<number> {
-  try {
-    return guest.compare(region.start, region.trusted);
-  } catch (error) {
-    if (!(error instanceof UnreadableMemoryError)) throw error;
-    return Array(region.size / PAGE_SIZE).keys();
-  }
-}
-
-/**
  * Compares a region with its trusted copy and describes what differs. Pages
  * that cannot be read are told together and hide no other.
  *
@@ -85,7 +72,7 @@ export function* compareRegion(
   living?.begin();
   const unreadable: Unreadable[] = [];
   let changes = 0;
-  for (const page of suspects(guest, region)) {
+  for (const page of suspectPages(guest, region.start, region.trusted)) {
     if (changes > MAX_CHANGES) break;
     const from = page * PAGE_SIZE;
     const expected = region.trusted.subarray(from, from + PAGE_SIZE);
@@ -125,12 +112,7 @@ export function* compareRegion(
     }
   }
   living?.end();
-  const [first] = unreadable;
-  if (first === undefined) return;
-  const { length } = unreadable;
-  yield length === 1
-    ? first
-    : { ...first, reason: `${first.reason}, as are ${length - 1} other pages` };
+  yield* tellTogether(unreadable);
 }
 
 /** Stands for all changes that are not told one by one. */

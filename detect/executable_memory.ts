@@ -1,10 +1,11 @@
-import { type MappedRange, UnreadableMemoryError } from "../guestos/memory.ts";
+import type { MappedRange } from "../guestos/memory.ts";
 import type { CodeMap, OwnedCode } from "../guestos/profile.ts";
 import type { SymbolTable } from "../guestos/symbol_table.ts";
 import type { Detector, Finding, Told, Unreadable } from "./finding.ts";
 import { type Guest, PAGE_SIZE } from "./guest.ts";
 import { rules } from "./rules.ts";
-import { tellUnreadable } from "./tell_unreadable.ts";
+import { suspectPages } from "./suspect_pages.ts";
+import { tellTogether, tellUnreadable } from "./tell_unreadable.ts";
 
 /** What a kernel fills executable memory with that it does not use: `int3` */
 const TRAP = 0xcc;
@@ -79,14 +80,7 @@ export class ExecutableMemory implements Detector {
       if (looks >= this.#looks) yield finding;
     }
     yield* this.#unreadableLists();
-    const [first] = unreadable;
-    if (first !== undefined) {
-      const { length } = unreadable;
-      yield length === 1 ? first : {
-        ...first,
-        reason: `${first.reason}, as are ${length - 1} other pages`,
-      };
-    }
+    yield* tellTogether(unreadable);
     if (!complete) {
       yield {
         rule: this.rule,
@@ -181,7 +175,8 @@ export class ExecutableMemory implements Detector {
     unreadable: Unreadable[],
   ): Generator<bigint> {
     let known = 0;
-    for (const position of this.#usedPages(start, size)) {
+    const used = suspectPages(this.#guest, start, this.#traps(size));
+    for (const position of used) {
       if (position < known) continue;
       if (unreadable.length >= MAX_FINDINGS) return;
       const page = start + BigInt(position * PAGE_SIZE);
@@ -196,16 +191,6 @@ export class ExecutableMemory implements Detector {
       const pages = this.#map.pagesByLooks?.(bytes) ?? 0;
       if (pages === 0) yield page;
       known = position + pages;
-    }
-  }
-
-  /** Positions of pages that are not unused, or may not be. */
-  #usedPages(start: bigint, size: number): Iterable<number> {
-    try {
-      return this.#guest.compare(start, this.#traps(size));
-    } catch (error) {
-      if (!(error instanceof UnreadableMemoryError)) throw error;
-      return Array(size / PAGE_SIZE).keys();
     }
   }
 

@@ -20,6 +20,18 @@ export function tellUnreadable(
   return { rule, what: symbols.describe(address), address, reason };
 }
 
+/** Tells pages that could not be read as one; nothing if there are none. */
+export function* tellTogether(
+  unreadable: readonly Unreadable[],
+): Generator<Unreadable> {
+  const [first] = unreadable;
+  if (first === undefined) return;
+  const { length } = unreadable;
+  yield length === 1
+    ? first
+    : { ...first, reason: `${first.reason}, as are ${length - 1} other pages` };
+}
+
 /**
  * What is told of a rule that cannot judge a kernel which is not up. The guest
  * itself says that it is not: an enemy may say so for ever.

@@ -37,7 +37,6 @@ export interface CodeOwner {
     | "BPF program pack"
     | "ftrace trampoline"
     | "kprobe slots"
-    | "ITS thunks"
     | "real-mode trampoline";
   readonly name: string;
   /** Guest virtual address */
