@@ -11,8 +11,12 @@ export function describeCode(
   owners: CodeOwners,
 ): string {
   const owner = owners.owner(address);
-  const hex = `0x${address.toString(16)}`;
-  if (owner === undefined) return `${hex}, which nobody owns`;
+  if (owner === undefined) {
+    const offset = address - image.base;
+    return offset >= 0n && offset < image.bytes.length
+      ? `${image.describe(address)}, where nobody has code`
+      : `0x${address.toString(16)}, which nobody owns`;
+  }
   if (owner.kind === "kernel") return image.describe(address);
   const offset = address - owner.start;
   const place = offset === 0n ? "" : `+0x${offset.toString(16)}`;

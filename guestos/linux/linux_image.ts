@@ -129,11 +129,14 @@ export class LinuxImage {
       : { offset, size: stop - offset };
   }
 
-  /** Offsets of all functions. */
+  /** Offsets of all functions that stay when the kernel has booted. */
   get functionStarts(): ReadonlySet<number> {
+    // From 7.2 on the kernel's table calls its data code too
+    const end = this.need("_etext");
     this.#functionStarts ??= new Set(
       this.symbols.filter(({ type }) => FUNCTION_TYPES.includes(type))
-        .map(({ address }) => Number(address - this.base)),
+        .map(({ address }) => Number(address - this.base))
+        .filter((offset) => offset >= 0 && offset < end),
     );
     return this.#functionStarts;
   }

@@ -39,6 +39,8 @@ const TAIL_KEY = 0x6508;
 const CONDITION_KEY = 0x6510;
 const FTRACE_KEY = 0x6518;
 const PATCHED = 0x6600;
+/** Data that the kernel's table calls code, as from 7.2 on */
+const DATA = 0x6700;
 
 const MODULE = 0xffff_ffff_c000_0000n;
 const NOBODY = 0xffff_ffff_c100_0000n;
@@ -50,7 +52,7 @@ function setUp() {
       builder.symbol("ftrace_caller", FTRACE_CALLER).symbol(
         "__static_call_return0",
         RETURN_0,
-      ),
+      ).symbol("init_task", DATA),
   );
   const { image, memory } = kernel;
   const thunk = { offset: THUNK, lowerHalf: false };
@@ -279,6 +281,15 @@ Deno.test("a static call to what is no function is foreign, whatever its key say
       "foreign: static call leads to function_700+0x4",
     );
   }
+});
+
+Deno.test("a static call does not lead to data, whatever the kernel's table calls it", () => {
+  const { said, setKey } = setUp();
+  setKey(CALL_KEY, DATA);
+  assertEquals(
+    said(CALLS, branch(CALL, CALLS, DATA)),
+    "foreign: static call leads to init_task, where nobody has code",
+  );
 });
 
 Deno.test("a static call may lead to a module, and to no memory of nobody", () => {
