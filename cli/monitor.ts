@@ -21,6 +21,14 @@ import type { StopSignals } from "./stop_signals.ts";
 
 /** From one pass to the next while the kernel boots, ms */
 const BOOT_INTERVAL = 50;
+/**
+ * A guest that makes passes long must not get all of a processor that it shares
+ * with Dom0, or with its neighbours: rest after a pass, in times of its own
+ * length
+ */
+const REST = 2;
+/** Nor may it make itself be looked at rarely, ms */
+const MAX_REST = 10_000;
 /** Passes are at most this far from a full one, ms */
 const FULL_PASS_INTERVAL = 60_000;
 /** How long a kernel may take to come up where its profile needs that, ms */
@@ -363,8 +371,11 @@ async function runPasses(
 ): Promise<undefined> {
   using sleeper = new Sleeper(signal);
   while (!signal.aborted) {
+    const start = performance.now();
     await guard.pass();
-    await sleeper.sleep(guard.booted ? interval : BOOT_INTERVAL);
+    const rest = REST * (performance.now() - start);
+    const pause = guard.booted ? interval : BOOT_INTERVAL;
+    await sleeper.sleep(Math.max(pause, Math.min(rest, MAX_REST)));
   }
 }
 
