@@ -1,14 +1,16 @@
 import { DigestStore } from "../guestos/digest_store.ts";
 import { type KernelFile, readKernelFile } from "../guestos/kernel_file.ts";
 import type { KernelMemory } from "../guestos/memory.ts";
-import type { Profile } from "../guestos/profile.ts";
+import { ModuleDirectory } from "../guestos/module_directory.ts";
+import type { Profile, ProfileHints } from "../guestos/profile.ts";
 import { chooseProfile } from "../guestos/profiles.ts";
 import type { Options } from "./options.ts";
 import { UsageError } from "./usage_error.ts";
 
-/** The kernel file of a guest, where one is at hand. */
+/** What the operator and the toolstack know of a guest's kernel. */
 export interface LoadedKernel {
   readonly kernel: KernelFile | undefined;
+  readonly hints: ProfileHints;
   /** What an operator must know of it, in words */
   readonly notices: readonly string[];
 }
@@ -48,40 +50,60 @@ export async function checkDigest(
 }
 
 /**
- * Reads and checks the kernel file of a guest.
+ * Reads and checks the kernel file of a guest, and what else helps.
  *
  * @param recorded The file that the toolstack recorded; one that the operator
  *   names wins
- * @throws {UsageError} If it is not as enrolled
+ * @throws {UsageError} If it is not as enrolled, or `--modules` has none
  */
 export async function loadKernel(
   recorded: string | undefined,
   options: Options,
 ): Promise<LoadedKernel> {
+  const { savedProfile, modules } = options;
+  const hints: ProfileHints = {
+    ...(savedProfile === undefined
+      ? {}
+      : { saved: await Deno.readFile(savedProfile) }),
+    ...(modules === undefined ? {} : { modules: moduleFiles(modules) }),
+  };
   const path = options.kernel ?? recorded;
-  if (path === undefined) return { kernel: undefined, notices: [] };
+  if (path === undefined) return { kernel: undefined, hints, notices: [] };
   const kernel = await readKernelFile(path);
-  return { kernel, notices: [await checkDigest(kernel, options.digests)] };
+  const notices = [await checkDigest(kernel, options.digests)];
+  return { kernel, hints, notices };
+}
+
+function moduleFiles(path: string): ModuleDirectory {
+  try {
+    return new ModuleDirectory(path);
+  } catch (error) {
+    const isOperators = error instanceof Deno.errors.NotFound ||
+      error instanceof Deno.errors.NotADirectory || error instanceof RangeError;
+    if (!isOperators) throw error;
+    throw new UsageError(
+      error instanceof RangeError
+        ? error.message
+        : `--modules takes a directory, and ${path} is none`,
+    );
+  }
 }
 
 /**
  * Opens the profile of a guest's kernel.
  *
- * @param kernel The kernel file, where one is at hand
+ * @param loaded What is known of it
  * @param memory The guest's memory
  * @throws {ProfileError} If the guest's memory does not tell what is needed
  * @throws {RangeError} If no profile fits
  */
 export function openProfile(
-  kernel: KernelFile | undefined,
+  { kernel, hints }: Omit<LoadedKernel, "notices">,
   memory: KernelMemory,
   options: Options,
 ): LoadedProfile {
-  const saved = options.savedProfile === undefined
-    ? undefined
-    : Deno.readFileSync(options.savedProfile);
   const profile = chooseProfile(kernel, options.profile)
-    .open(kernel, memory, saved);
+    .open(kernel, memory, hints);
   if (!options.firstReading) return { profile, notices: profile.notes };
   const regions = profile.regions.map(({ trusted: _, ...region }) => region);
   return {

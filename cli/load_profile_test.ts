@@ -107,10 +107,11 @@ Deno.test("a store of digests that is damaged is not taken for an empty one", ()
 
 Deno.test("the recorded kernel fills the profile that its notes choose", () =>
   withKernel(async ({ file, options }) => {
-    const { kernel, notices } = await loadKernel(file, options);
+    const loaded = await loadKernel(file, options);
+    const { kernel, notices } = loaded;
     assertEquals(kernel?.path, file);
     assertEquals(notices.length, 1);
-    const { profile } = openProfile(kernel, noMemory, options);
+    const { profile } = openProfile(loaded, noMemory, options);
     assertEquals(profile.os, "SimpleOS");
     assertEquals(profile.regions.map(({ trusted }) => trusted?.[0]), [1, 1]);
   }));
@@ -126,8 +127,8 @@ Deno.test("a kernel that is named wins over the recorded one", () =>
 
 Deno.test("with a first reading no byte of the file is trusted, and this is said", () =>
   withKernel(async ({ file, options }) => {
-    const { kernel } = await loadKernel(file, options);
-    const { profile, notices } = openProfile(kernel, noMemory, {
+    const loaded = await loadKernel(file, options);
+    const { profile, notices } = openProfile(loaded, noMemory, {
       ...options,
       firstReading: true,
     });
@@ -149,7 +150,7 @@ Deno.test("a kernel that is not there or no ELF file is refused", () =>
 Deno.test("SimpleOS without its kernel file is refused with what to do", () => {
   const options = { profile: "simpleos" } as Options;
   assertThrows(
-    () => openProfile(undefined, noMemory, options),
+    () => openProfile({ kernel: undefined, hints: {} }, noMemory, options),
     ProfileError,
     "name it with --kernel FILE",
   );

@@ -193,7 +193,7 @@ async function guardLiving(
 ): Promise<Ending> {
   const { options, host, loop, lifecycle, output, stop, fail } = session;
   const recorded = await findKernel(host.store, domain);
-  const { kernel, notices } = await loadKernel(recorded, options);
+  const loaded = await loadKernel(recorded, options);
   using journal = new Journal(domain.id);
   using guest = openGuest(host, domain, journal);
   const left = guest.recover(false);
@@ -210,11 +210,11 @@ async function guardLiving(
   }
   const notice = (text: string) =>
     output.print(domain, { type: "notice", text });
-  notices.forEach(notice);
+  loaded.notices.forEach(notice);
   const opened = await openWithin(
     () => {
       guest.refresh();
-      return openProfile(kernel, guest, options);
+      return openProfile(loaded, guest, options);
     },
     patience > 0 || options.command === "start"
       ? START_LIMIT

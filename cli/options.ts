@@ -25,6 +25,8 @@ export interface Options {
   /** A core, in place of a running guest */
   readonly core?: string;
   readonly kernel?: string;
+  /** Directory of the files of modules */
+  readonly modules?: string;
   readonly profile?: string;
   /** A kept profile to use */
   readonly savedProfile?: string;
@@ -64,6 +66,8 @@ xkmon guards the kernels of Xen guests from Dom0.
   --saved-profile FILE          a profile that was kept, where no kernel file is
   --save FILE                   keep the profile
   --kernel FILE                 kernel file of the guest (the one xl recorded)
+  --modules DIR                 compare modules with their files in DIR, such as
+                                /lib/modules/6.1.0-56-amd64 of the guest
   --profile NAME                ${
   profileModules.map(({ name }) => name).join(", ")
 } (by the kernel's ELF notes)
@@ -83,6 +87,7 @@ const STRINGS = [
   "save",
   "saved-profile",
   "kernel",
+  "modules",
   "profile",
   "on-attack",
   "interval",
@@ -100,6 +105,7 @@ const BOOLEANS = [
 type OptionName = typeof STRINGS[number] | typeof BOOLEANS[number];
 
 const GUARDING = [
+  "modules",
   "profile",
   "saved-profile",
   "on-attack",
@@ -120,6 +126,7 @@ const TAKES: Readonly<Record<Command, readonly OptionName[]>> = {
     "dom",
     "core",
     "kernel",
+    "modules",
     "profile",
     "saved-profile",
     "json",
@@ -187,6 +194,7 @@ export function readOptions(
     ...optional("dom", dom),
     ...optional("core", text("core")),
     ...optional("kernel", text("kernel")),
+    ...optional("modules", text("modules")),
     ...optional("profile", text("profile")),
     ...optional("savedProfile", text("saved-profile")),
     ...optional("save", text("save")),

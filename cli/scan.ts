@@ -52,9 +52,9 @@ async function scanMemory(
   const { domain } = guest;
   const notice = (text: string) =>
     output.print(domain, { type: "notice", text });
-  const { kernel, notices } = await loadKernel(recorded, options);
-  notices.forEach(notice);
-  const opened = openProfile(kernel, guest, options);
+  const loaded = await loadKernel(recorded, options);
+  loaded.notices.forEach(notice);
+  const opened = openProfile(loaded, guest, options);
   opened.notices.forEach(notice);
   const result = await scanGuest(guest, opened.profile, patience);
   for (const finding of result.findings) {

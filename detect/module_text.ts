@@ -15,11 +15,14 @@ const LOOKS = 3;
 interface Watched {
   readonly region: TrustedRegion;
   readonly living: LivingText;
+  /** Why more than its first reading is not known */
+  readonly doubt?: string;
 }
 
 /**
- * XK-014: code that was loaded into the kernel stays what it was when it was
- * first seen, as long as it is loaded.
+ * XK-014: code that was loaded into the kernel is that of its file, where that
+ * is known, and stays what it was when it was first seen, as long as it is
+ * loaded.
  */
 export class ModuleText implements Detector {
   readonly rule = rules.moduleText;
@@ -50,7 +53,15 @@ export class ModuleText implements Detector {
       try {
         const watched = this.#watched.get(key) ?? this.#watch(code);
         now.set(key, watched);
-        const { region, living } = watched;
+        const { region, living, doubt } = watched;
+        if (doubt !== undefined) {
+          yield {
+            rule: this.rule,
+            what: code.name,
+            address: code.start,
+            reason: doubt,
+          };
+        }
         yield* compareRegion(
           this.#guest,
           this.#symbols,
@@ -74,19 +85,19 @@ export class ModuleText implements Detector {
 
   #watch(code: LoadedCode): Watched {
     const { name, start, size, living, trust } = code;
+    const trusted = trust?.(this.#guest.read(start, size));
     const region = trustRegion(this.#guest, {
       name,
       kind: "code",
       start,
       size,
       ...(living === undefined ? {} : { living }),
-      ...(trust === undefined
-        ? {}
-        : { trusted: trust(this.#guest.read(start, size)) }),
+      ...(trusted === undefined ? {} : { trusted: trusted.bytes }),
     });
     return {
       region,
       living: new LivingText(this.#guest, this.#symbols, region),
+      ...(trusted?.doubt === undefined ? {} : { doubt: trusted.doubt }),
     };
   }
 }

@@ -141,10 +141,21 @@ Deno.test("where the module's own tables tell what must be there, that is truste
     trust(found) {
       const trusted = found.slice();
       trusted[0x1010] = 0x90;
-      return trusted;
+      return { bytes: trusted };
     },
   }));
   assertEquals(look(), [CHANGED]);
+});
+
+Deno.test("code of which only the first reading is known is told at each look, and watched", () => {
+  const { guest, loaded, look } = setUp();
+  loaded.push(lab({
+    trust: (found) => ({ bytes: found.slice(), doubt: "there is no file" }),
+  }));
+  const doubt = `unreadable ${MODULE.toString(16)}`;
+  assertEquals(look(), [doubt]);
+  guest.write(MODULE + 0x1010n, [0xe9]);
+  assertEquals(look(), [doubt, CHANGED]);
 });
 
 Deno.test("what the kernel changes itself is no finding, and a hook is told", () => {

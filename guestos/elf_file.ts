@@ -22,12 +22,16 @@ export interface ElfSection {
   readonly name: string;
   /** `SHT_SYMTAB` is 2, `SHT_NOTE` is 7, `SHT_NOBITS` is 8 */
   readonly type: number;
+  /** `SHF_WRITE` is 1, `SHF_ALLOC` is 2, `SHF_EXECINSTR` is 4 */
+  readonly flags: number;
   readonly address: bigint;
   /** Position in the file, bytes */
   readonly offset: number;
   readonly size: number;
   /** Index of the section that this one refers to */
   readonly link: number;
+  /** In relocations, index of the section that they are for */
+  readonly info: number;
   readonly alignment: number;
   /** Bytes of one entry, in a section that is a table */
   readonly entrySize: number;
@@ -172,6 +176,13 @@ export class ElfFile {
     return undefined;
   }
 
+  /** What the file holds of a section: a view, empty for `SHT_NOBITS`. */
+  content({ type, offset, size }: ElfSection): Uint8Array {
+    return type === SHT_NULL || type === SHT_NOBITS
+      ? new Uint8Array()
+      : this.#bytes.subarray(offset, offset + size);
+  }
+
   /**
    * Position behind all that the headers name: what follows there, if anything,
    * is not of the ELF file.
@@ -304,10 +315,12 @@ export class ElfFile {
       const section = {
         nameAt: this.#view.getUint32(at, true),
         type: this.#view.getUint32(at + 4, true),
+        flags: this.#number(at + 8),
         address: this.#view.getBigUint64(at + 16, true),
         offset: this.#number(at + 24),
         size: this.#number(at + 32),
         link: this.#view.getUint32(at + 40, true),
+        info: this.#view.getUint32(at + 44, true),
         alignment: this.#number(at + 48),
         entrySize: this.#number(at + 56),
       };

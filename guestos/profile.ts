@@ -1,5 +1,6 @@
 import type { KernelFile } from "./kernel_file.ts";
 import type { GuestMemory, KernelMemory } from "./memory.ts";
+import type { ModuleDirectory } from "./module_directory.ts";
 import type { SymbolTable } from "./symbol_table.ts";
 
 /**
@@ -110,6 +111,13 @@ export interface CodeMap {
   pagesByLooks?(page: Uint8Array): number;
 }
 
+/** What loaded code must be. */
+export interface TrustedCode {
+  readonly bytes: Uint8Array;
+  /** Why it is not known better than by its first reading, where it could be */
+  readonly doubt?: string;
+}
+
 /** Code that comes and goes, such as that of a module. */
 export interface LoadedCode {
   /** Who it belongs to: `module xfs` */
@@ -118,14 +126,14 @@ export interface LoadedCode {
   readonly start: bigint;
   /** Bytes, a multiple of the page size */
   readonly size: number;
-  /** What it must be, as far as is known; the first reading if not */
   /**
-   * What it must be.
+   * What it must be; left out where the first reading is trusted. To be called
+   * before anything is judged.
    *
-   * @param found What it is now: the first reading is trusted but for the
-   *   places that the kernel rewrites
+   * @param found What it is now
+   * @throws {UnreadableMemoryError} If the guest's data cannot be read
    */
-  trust?(found: Uint8Array): Uint8Array;
+  trust?(found: Uint8Array): TrustedCode;
   readonly living?: LivingCode;
 }
 
@@ -234,6 +242,14 @@ export interface Profile {
   booted(memory: GuestMemory): boolean;
 }
 
+/** What helps to make a profile. */
+export interface ProfileHints {
+  /** A profile that was kept, for a kernel whose file is not at hand */
+  readonly saved?: Uint8Array;
+  /** Files of the modules that may be loaded */
+  readonly modules?: ModuleDirectory;
+}
+
 /** A kind of guest system that xkmon knows. */
 export interface ProfileModule {
   /** What `--profile` calls it */
@@ -245,8 +261,6 @@ export interface ProfileModule {
    *
    * @param kernel The kernel file, where it is at hand
    * @param memory The guest's memory
-   * @param saved A profile that was kept, for a kernel whose file is not at
-   *   hand
    * @throws {SyntaxError} If a file lacks what the profile needs; the message
    *   names it
    * @throws {ProfileError} If the guest's memory does not tell what is needed
@@ -255,6 +269,6 @@ export interface ProfileModule {
   open(
     kernel: KernelFile | undefined,
     memory: KernelMemory,
-    saved?: Uint8Array,
+    hints?: ProfileHints,
   ): Profile;
 }

@@ -1,10 +1,14 @@
 import { assert, assertEquals, assertMatch } from "@std/assert";
+import { ElfFile } from "../guestos/elf_file.ts";
 import { checkCore } from "./linux/check_core.ts";
+import { checkModules } from "./linux/check_modules.ts";
 import { type LinuxBoot, linuxCore } from "./linux/linux_core.ts";
+import { moduleCore } from "./linux/module_core.ts";
 import { tamperCore } from "./linux/tamper_core.ts";
 import { buildXkmon } from "./support/build_xkmon.ts";
 
 const FLIPS = 500;
+const MODULE_FLIPS = 30;
 
 /** Runs the program that operators get, on this machine without Xen. */
 async function scanCore(core: string, ...options: string[]) {
@@ -92,5 +96,63 @@ Deno.test("what is no core is refused in one line, with exit status 2", async ()
     );
   } finally {
     await Deno.remove(path);
+  }
+});
+
+Deno.test("every byte of loaded modules is that of their files, and every changed one is found", async () => {
+  const check = await checkModules(await moduleCore("6.1"), MODULE_FLIPS);
+  assert(check.loaded > 20);
+  assertEquals(check.judged, check.loaded);
+  assertEquals(check.residue, []);
+  assertEquals(check.found, MODULE_FLIPS);
+});
+
+Deno.test("a module that is not that of its file is found, one without a file of its build is told", async () => {
+  const { core, kernel } = await moduleCore("6.1");
+  const directory = await Deno.makeTempDir();
+  const original = await Deno.readFile(
+    `${kernel.modules}/kernel/drivers/block/loop.ko`,
+  );
+  /** What is told with this file alone, changed at one place of a section. */
+  const toldWith = async (section: string, last: number) => {
+    const { sections } = new ElfFile(original);
+    const { offset } = sections.find(({ name }) => name === section)!;
+    const bytes = original.slice();
+    bytes[offset + last]! ^= 1;
+    await Deno.writeFile(`${directory}/loop.ko`, bytes);
+    const { code, events } = await scanCore(
+      core,
+      ...["--kernel", kernel.image, "--modules", directory],
+    );
+    const unreadable = events.filter(({ type }) => type === "unreadable")
+      .map(({ unreadable: { rule, what, reason } }) =>
+        `${rule.id} ${what}: ${reason}`
+      );
+    const findings = events.filter(({ type }) => type === "finding")
+      .map(({ finding: { rule, what, summary } }) =>
+        `${rule.id} ${what}: ${summary}`
+      );
+    return { code, findings, unreadable };
+  };
+  try {
+    const changed = await toldWith(".text", 10);
+    assertEquals(changed.code, 1);
+    assertEquals(changed.findings, [
+      "XK-014 module loop: code of module loop was changed",
+    ]);
+    assert(
+      changed.unreadable.includes(
+        `XK-014 module xfs: ${directory} has no file of it: its first reading is trusted`,
+      ),
+    );
+    const other = await toldWith(".note.gnu.build-id", 20);
+    assertEquals([other.code, other.findings], [2, []]);
+    assert(
+      other.unreadable.includes(
+        `XK-014 module loop: it was not loaded from the file in ${directory}: its first reading is trusted`,
+      ),
+    );
+  } finally {
+    await Deno.remove(directory, { recursive: true });
   }
 });

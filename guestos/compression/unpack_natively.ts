@@ -9,8 +9,35 @@ type Unpacker = (
  *
  * @param unpack What to use
  * @param packed All packed bytes
- * @param size Bytes they have to unpack to, at least 1; no more are unpacked
+ * @param limit Most bytes they may unpack to, at least 1
  * @param name What messages call the packed bytes
+ * @throws {SyntaxError} If they are damaged or unpack to more
+ */
+export function unpackUpTo(
+  unpack: Unpacker,
+  packed: Uint8Array,
+  limit: number,
+  name: string,
+): Uint8Array {
+  try {
+    const bytes = unpack(packed, { maxOutputLength: limit });
+    // As it looks elsewhere: a Buffer prints and slices in its own way
+    return new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.length);
+  } catch (error) {
+    const { code, message } = error as NodeJS.ErrnoException;
+    throw new SyntaxError(
+      code === "ERR_BUFFER_TOO_LARGE"
+        ? `${name} unpacks to more than ${limit} bytes`
+        : `${name} is damaged: ${message}`,
+      { cause: error },
+    );
+  }
+}
+
+/**
+ * The same for bytes whose size is stated.
+ *
+ * @param size Bytes they have to unpack to, at least 1; no more are unpacked
  * @throws {SyntaxError} If they are damaged or of another size
  */
 export function unpackNatively(
@@ -19,23 +46,11 @@ export function unpackNatively(
   size: number,
   name: string,
 ): Uint8Array {
-  let bytes: Uint8Array;
-  try {
-    bytes = unpack(packed, { maxOutputLength: size });
-  } catch (error) {
-    const { code, message } = error as NodeJS.ErrnoException;
-    throw new SyntaxError(
-      code === "ERR_BUFFER_TOO_LARGE"
-        ? `${name} unpacks to more than the ${size} bytes it states`
-        : `${name} is damaged: ${message}`,
-      { cause: error },
-    );
-  }
+  const bytes = unpackUpTo(unpack, packed, size, name);
   if (bytes.length !== size) {
     throw new SyntaxError(
       `${name} unpacks to ${bytes.length} bytes, not to the ${size} bytes it states`,
     );
   }
-  // As it looks elsewhere: a Buffer prints and slices in its own way
-  return new Uint8Array(bytes.buffer, bytes.byteOffset, size);
+  return bytes;
 }

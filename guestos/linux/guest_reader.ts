@@ -10,6 +10,8 @@ export class GuestReader {
   #memory: GuestMemory;
   #base: bigint;
   #pages = new Map<number, DataView>();
+  /** Number of the page at the base in {@linkcode #pages} */
+  #first = 0;
 
   /**
    * @param memory The guest's memory
@@ -20,16 +22,29 @@ export class GuestReader {
     this.#base = base;
   }
 
+  /**
+   * The same answers by offsets from another address.
+   *
+   * @param base Whole pages away from the other one
+   */
+  from(base: bigint): GuestReader {
+    const reader = new GuestReader(this.#memory, base);
+    reader.#pages = this.#pages;
+    reader.#first = this.#first + Number(base - this.#base) / PAGE_SIZE;
+    return reader;
+  }
+
   #page(offset: number): DataView {
     const page = Math.floor(offset / PAGE_SIZE);
-    let view = this.#pages.get(page);
+    const number = this.#first + page;
+    let view = this.#pages.get(number);
     if (view === undefined) {
       const bytes = this.#memory.read(
         this.#base + BigInt(page * PAGE_SIZE),
         PAGE_SIZE,
       );
       view = new DataView(bytes.buffer, bytes.byteOffset, PAGE_SIZE);
-      this.#pages.set(page, view);
+      this.#pages.set(number, view);
     }
     return view;
   }
@@ -43,7 +58,7 @@ export class GuestReader {
     const result = new Uint8Array(length);
     for (let done = 0; done < length;) {
       const page = this.#page(offset + done);
-      const at = (offset + done) % PAGE_SIZE;
+      const at = inPage(offset + done);
       const part = new Uint8Array(
         page.buffer,
         page.byteOffset + at,
@@ -57,12 +72,12 @@ export class GuestReader {
 
   /** An unsigned byte. */
   u8(offset: number): number {
-    return this.#page(offset).getUint8(offset % PAGE_SIZE);
+    return this.#page(offset).getUint8(inPage(offset));
   }
 
   /** A signed 32-bit number; the kernel aligns it. */
   s32(offset: number): number {
-    const at = offset % PAGE_SIZE;
+    const at = inPage(offset);
     return at <= PAGE_SIZE - 4
       ? this.#page(offset).getInt32(at, true)
       : new DataView(this.bytes(offset, 4).buffer).getInt32(0, true);
@@ -70,7 +85,7 @@ export class GuestReader {
 
   /** An unsigned 64-bit number; the kernel aligns it. */
   u64(offset: number): bigint {
-    const at = offset % PAGE_SIZE;
+    const at = inPage(offset);
     return at <= PAGE_SIZE - 8
       ? this.#page(offset).getBigUint64(at, true)
       : new DataView(this.bytes(offset, 8).buffer).getBigUint64(0, true);
@@ -81,4 +96,9 @@ export class GuestReader {
     const address = this.u64(offset);
     return address === 0n ? undefined : Number(address - this.#base);
   }
+}
+
+/** Offsets may be negative. */
+function inPage(offset: number): number {
+  return offset - Math.floor(offset / PAGE_SIZE) * PAGE_SIZE;
 }

@@ -1,13 +1,14 @@
 import type { CpuState } from "../cpu_state.ts";
 import type { KernelFile } from "../kernel_file.ts";
 import type { KernelMemory } from "../memory.ts";
+import type { ModuleDirectory } from "../module_directory.ts";
 import type {
   Asset,
   CodeMap,
   Contradiction,
   EntryPoints,
-  LoadedCode,
   Profile,
+  ProfileHints,
   ProfileModule,
   Region,
 } from "../profile.ts";
@@ -20,9 +21,9 @@ import { GuestState } from "./guest_state.ts";
 import { imageOfFile } from "./image_of_file.ts";
 import { imageOfMemory } from "./image_of_memory.ts";
 import type { LinuxImage } from "./linux_image.ts";
+import { loadedCode } from "./loaded_code.ts";
 import { locateKernel } from "./locate_kernel.ts";
-import { moduleSites } from "./module_sites.ts";
-import type { ReturnThunk } from "./patches/returns.ts";
+import { ModulePredictor } from "./predict_module.ts";
 import {
   afterInitContradictions,
   predictRodata,
@@ -32,12 +33,9 @@ import { readAll } from "./read_all.ts";
 import { useSavedProfile } from "./saved_profile.ts";
 import { predictText } from "./predict_text.ts";
 import { unnamedProgram } from "./unnamed_program.ts";
-import type { TextSite } from "./sites.ts";
 import { TextSites } from "./text_sites.ts";
 
 const PAGE_SIZE = 4096;
-/** Code of the largest module, bytes */
-const MAX_MODULE = 16 << 20;
 
 /** The kernel half; in that of a PV guest the first slots are Xen's */
 const KERNEL_HALF = 0xffff_8000_0000_0000n;
@@ -74,7 +72,7 @@ export const linux: ProfileModule = {
   open(
     kernel: KernelFile | undefined,
     memory: KernelMemory,
-    saved?: Uint8Array,
+    { saved, modules }: ProfileHints = {},
   ): Profile {
     const opened = openImage(kernel, memory, saved);
     const { image, banner, anchor } = opened;
@@ -91,6 +89,9 @@ export const linux: ProfileModule = {
     const rodata = predictRodata(image, foundData);
     const symbols = image.symbolTable;
     const state = new GuestState(image, memory);
+    const predictor = modules === undefined || text.choices === undefined
+      ? undefined
+      : new ModulePredictor(state, modules, text.choices, pv);
     return {
       os: banner,
       symbols,
@@ -135,16 +136,31 @@ export const linux: ProfileModule = {
           "trusted where the kernel's own tables do not contradict it; name " +
           "the file with --kernel FILE",
         ]),
+        ...modulesNote(modules, predictor !== undefined),
       ],
       booted: () => true,
       refresh: () => state.refresh(),
       codeMap: codeMap(state, memory.cpus[0]),
-      loadedCode: () => loadedCode(state, text.thunk),
+      loadedCode: () => loadedCode(state, text, predictor),
       entryPoints: entryPoints(image),
       ...(pv ? {} : { idt: image.address(image.need("idt_table")) }),
     };
   },
 };
+
+function modulesNote(
+  modules: ModuleDirectory | undefined,
+  used: boolean,
+): string[] {
+  if (modules === undefined) return [];
+  const { path, size } = modules;
+  return [
+    used
+      ? `modules are compared with the ${size} files in ${path}`
+      : `the files in ${path} are not used: they need the kernel file, which ` +
+        "is not known",
+  ];
+}
 
 /** The interrupt descriptor table: it does not change after boot. */
 function interruptTable(image: LinuxImage): Region {
@@ -183,46 +199,6 @@ function codeMap(state: GuestState, cpu: CpuState | undefined): CodeMap {
 function kernelHalf(cpu: CpuState | undefined): bigint {
   if (cpu?.kind !== "hvm") return PV_KERNEL_HALF;
   return (cpu.cr4 & CR4_LA57) === 0n ? KERNEL_HALF : LARGE_KERNEL_HALF;
-}
-
-/** The code of all modules that are up. */
-function loadedCode(state: GuestState, thunk: ReturnThunk): LoadedCode[] {
-  return state.owners.modules.filter(({ isLive, text }) =>
-    isLive && text.size > 0 && text.size <= MAX_MODULE &&
-    text.start % BigInt(PAGE_SIZE) === 0n
-  ).map((module) => {
-    const { name, text: { start } } = module;
-    const size = Math.ceil(module.text.size / PAGE_SIZE) * PAGE_SIZE;
-    // Made when the module is first seen: tables are read then
-    let sites: readonly TextSite[] | undefined;
-    let living: TextSites | undefined;
-    const take = () => {
-      sites ??= moduleSites(state, module, thunk);
-      return living ??= new TextSites(state.image, state, sites);
-    };
-    return {
-      name: `module ${name}`,
-      start,
-      size,
-      living: {
-        judge: (address, read) => take().judge(address, read),
-        isBusy: () => state.isPatching,
-        renew: () => state.renew(),
-      },
-      trust(found: Uint8Array): Uint8Array {
-        take();
-        const trusted = found.slice();
-        for (const { at, size, forms } of sites!) {
-          const place = at - Number(start - state.image.base);
-          const all = forms(state.data);
-          const now = found.subarray(place, place + size).toHex();
-          if (all.some((form) => form.toHex() === now)) continue;
-          trusted.set(all[0]!, place);
-        }
-        return trusted;
-      },
-    };
-  });
 }
 
 /** Where system calls enter the kernel. */

@@ -1,29 +1,17 @@
 import type { GuestMemory } from "../memory.ts";
 import { ProfileError } from "../profile_error.ts";
-import { nop } from "../x86/nops.ts";
 import { GuestReader } from "./guest_reader.ts";
 import type { LinuxImage } from "./linux_image.ts";
-import { patchAlternatives } from "./patches/alternatives.ts";
-import { patchConstants } from "./patches/constants.ts";
+import { ftraceSites } from "./patches/ftrace_sites.ts";
 import { jumpLabels } from "./patches/jump_labels.ts";
-import { patchParavirt } from "./patches/paravirt.ts";
-import { inText, type Patching, relativeOffsets } from "./patches/patching.ts";
-import { patchRetpolines } from "./patches/retpolines.ts";
-import {
-  patchReturns,
-  type ReturnThunk,
-  returnThunk,
-} from "./patches/returns.ts";
+import { lockPrefixes } from "./patches/lock_prefixes.ts";
+import { type BootChoices, patchOnce } from "./patches/patch_once.ts";
+import { patchSites } from "./patches/patch_sites.ts";
+import type { Patching } from "./patches/patching.ts";
+import type { ReturnThunk } from "./patches/returns.ts";
 import { staticCalls } from "./patches/static_calls.ts";
 import type { TextSite } from "./sites.ts";
 import { branch, BRANCH_SIZE, CALL, JUMP } from "./x86_branch.ts";
-
-const LOCK = 0xf0;
-/** `ds`, which does nothing, in place of the prefix on one processor */
-const NO_LOCK = 0x3e;
-const ENDBR = [0xf3, 0x0f, 0x1e, 0xfa] as const;
-/** In place of `endbr64` where no pointer leads, as NOPs of 4 bytes */
-const SEALS = [[0x66, 0x0f, 0x1f, 0x00], [0x0f, 0x1f, 0x40, 0xd6]] as const;
 
 /** What a guest's kernel text must be, and where it may change. */
 export interface PredictedText {
@@ -33,6 +21,8 @@ export interface PredictedText {
   readonly sites: readonly TextSite[];
   /** How the kernel returns from functions */
   readonly thunk: ReturnThunk;
+  /** All that it chose when it booted; only its file tells */
+  readonly choices?: BootChoices;
 }
 
 /**
@@ -67,25 +57,25 @@ export function predictText(
   };
   // Before anything is patched: opcodes in the file tell the size of a site
   const labels = [...jumpLabels(patching)];
-  const thunk = image.isOfFile ? patchOnce(patching) : {
+  const choices = image.isOfFile ? patchOnce(patching) : undefined;
+  patchXenIret(patching);
+  const thunk = choices?.thunk ?? {
     offset: guest.pointer(image.need("x86_return_thunk")),
     lowerHalf: false,
   };
-  const sites = [
+  const sites = patchSites(patching, [
     ...labels,
     ...staticCalls(patching, thunk),
     ...ftraceSites(patching),
     ...ftraceTargets(patching),
     ...lockPrefixes(patching),
-  ].sort((a, b) => a.at - b.at);
-  for (const { at, size, forms } of sites) {
-    const all = forms(guest);
-    const fits = all.find((form) =>
-      form.every((byte, index) => byte === found[at + index])
-    );
-    patching.text.set((fits ?? all[0]!).subarray(0, size), at);
-  }
-  return { bytes: image.bytes.slice(0, found.length), sites, thunk };
+  ]);
+  return {
+    bytes: image.bytes.slice(0, found.length),
+    sites,
+    thunk,
+    ...(choices === undefined ? {} : { choices }),
+  };
 }
 
 /**
@@ -121,66 +111,6 @@ function refuseUnknown(
   }
 }
 
-/**
- * What the kernel does to its text once, while it boots: in its own order.
- *
- * @returns How it returns from functions
- */
-function patchOnce(patching: Patching): ReturnThunk {
-  const { image } = patching;
-  // Up to 5.11 paravirt calls come last
-  const last = image.btf.member("paravirt_patch_template", "init.patch") !==
-    undefined;
-  if (!last) patchParavirt(patching);
-  patchRetpolines(patching);
-  const thunk = returnThunk(patching);
-  patchReturns(patching, thunk);
-  patchAlternatives(patching);
-  seal(patching);
-  if (last) patchParavirt(patching);
-  patchConstants(patching);
-  patchXenIret(patching);
-  return thunk;
-}
-
-/** Without a pointer to them, functions lose the mark of a branch's target. */
-function seal(patching: Patching): void {
-  const { image, text, found } = patching;
-  const places = [
-    ...relativeOffsets(image, image.section(".ibt_endbr_seal")),
-  ].filter((at) => inText(patching, at, ENDBR.length));
-  const votes = SEALS.map((seal) =>
-    places.filter((at) => seal.every((byte, i) => found[at + i] === byte))
-      .length
-  );
-  const chosen = SEALS[votes.indexOf(Math.max(...votes))]!;
-  for (const at of places) {
-    if (ENDBR.every((byte, i) => text[at + i] === byte)) text.set(chosen, at);
-  }
-}
-
-/** A PV guest returns from interrupts by Xen (`xen_start_kernel`). */
-function patchXenIret({ image, text, pv }: Patching): void {
-  const at = image.offset("early_xen_iret_patch");
-  const target = image.offset("xen_iret");
-  if (!pv || at === undefined || target === undefined) return;
-  text.set(branch(JUMP, at, target), at);
-}
-
-/** The calls at the start of functions, which the kernel takes out. */
-function* ftraceSites(patching: Patching): Generator<TextSite> {
-  const { image } = patching;
-  const table = image.between("__start_mcount_loc", "__stop_mcount_loc");
-  const end = table === undefined ? 0 : table.offset + table.size;
-  const form = nop(BRANCH_SIZE);
-  for (let entry = table?.offset ?? 0; entry + 8 <= end; entry += 8) {
-    // Entries of functions that were left out are 0
-    const at = Number(image.view.getBigUint64(entry, true) - image.base);
-    if (!inText(patching, at, BRANCH_SIZE)) continue;
-    yield { kind: "ftrace", at, size: BRANCH_SIZE, forms: () => [form] };
-  }
-}
-
 /** Where ftrace's own trampolines call or jump to. */
 function* ftraceTargets({ image }: Patching): Generator<TextSite> {
   const stub = image.offset("ftrace_stub");
@@ -205,21 +135,10 @@ function* ftraceTargets({ image }: Patching): Generator<TextSite> {
   yield { kind: "ftrace target", at, size: BRANCH_SIZE, forms: () => forms };
 }
 
-/** Lock prefixes, which one processor does not need (`.smp_locks`). */
-function* lockPrefixes(patching: Patching): Generator<TextSite> {
-  const { image } = patching;
-  const patched = image.offset("uniproc_patched");
-  if (patched === undefined) return;
-  for (const at of relativeOffsets(image, image.section(".smp_locks"))) {
-    if (!inText(patching, at, 1) || image.bytes[at] !== LOCK) continue;
-    yield {
-      kind: "lock prefix",
-      at,
-      size: 1,
-      forms: (guest) => [
-        Uint8Array.of(guest.u8(patched) === 0 ? LOCK : NO_LOCK),
-      ],
-      others: [Uint8Array.of(LOCK), Uint8Array.of(NO_LOCK)],
-    };
-  }
+/** A PV guest returns from interrupts by Xen (`xen_start_kernel`). */
+function patchXenIret({ image, text, pv }: Patching): void {
+  const at = image.offset("early_xen_iret_patch");
+  const target = image.offset("xen_iret");
+  if (!pv || at === undefined || target === undefined) return;
+  text.set(branch(JUMP, at, target), at);
 }

@@ -40,7 +40,7 @@ export function bareMachine(vendor: Vendor): string[] {
  * @param directory where they go; the core's name is `core`.
  */
 export async function bareCore(
-  { kernel, ramdisk }: LinuxGuest,
+  { kernel, ramdisk }: Pick<LinuxGuest, "kernel" | "ramdisk">,
   directory: string,
   vendor: Vendor,
 ): Promise<void> {

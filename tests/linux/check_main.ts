@@ -8,13 +8,18 @@
  */
 import { LINUX_KERNELS, type LinuxVersion } from "../lab/linux_kernels.ts";
 import { checkCore, type CoreCheck } from "./check_core.ts";
+import { checkModules } from "./check_modules.ts";
+import { moduleCore } from "./module_core.ts";
 import { type LinuxBoot, linuxCore } from "./linux_core.ts";
 
 const BOOTS: readonly LinuxBoot[] = ["pv", "pvh", "kaslr", "intel"];
 const DOC = new URL("../../docs/linux-check.md", import.meta.url);
 
 const flips = Number(Deno.args[0] ?? 10_000);
+/** In modules' code: the kernel's lists are read anew for each */
+const moduleFlips = Math.ceil(flips / 20);
 const rows: string[] = [];
+const moduleRows: string[] = [];
 let right = true;
 
 function row(name: string, check: CoreCheck): string {
@@ -42,6 +47,21 @@ for (const version of Object.keys(LINUX_KERNELS) as LinuxVersion[]) {
       check.unequalOffsets.length === 0 &&
       check.found === check.flips;
   }
+  const core = await moduleCore(version);
+  const check = await checkModules(core, moduleFlips);
+  const { loaded, judged, size, residue, found } = check;
+  moduleRows.push(
+    [
+      core.kernel.release,
+      `${judged} of ${loaded}`,
+      `${residue.length} in ${size / 1024} KiB`,
+      `${found} of ${check.flips}`,
+      `${check.legitimate}`,
+    ].join(" | "),
+  );
+  console.log(moduleRows.at(-1));
+  for (const line of residue) console.log(`  ${line}`);
+  right &&= judged === loaded && residue.length === 0 && found === check.flips;
 }
 
 await Deno.writeTextFile(
@@ -65,6 +85,12 @@ on an emulated machine of AMD (kaslr) and of Intel with page-table isolation
 | kernel | symbols | offsets | differences | changed bytes found | legitimate |
 | - | - | - | - | - | - |
 ${rows.map((line) => `| ${line} |`).join("\n")}
+
+Modules, compared with their files (\`--modules\`):
+
+| kernel | modules | differences | changed bytes found | legitimate |
+| - | - | - | - | - |
+${moduleRows.map((line) => `| ${line} |`).join("\n")}
 `,
 );
 await new Deno.Command(Deno.execPath(), {

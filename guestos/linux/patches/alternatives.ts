@@ -42,7 +42,8 @@ function readTable({ image }: Patching): Alternative[] {
   const { view, btf } = image;
   const table = image.section(".altinstructions");
   const size = btf.sizeOf("alt_instr");
-  if (table === undefined || size !== 12 && size !== 14) {
+  if (table === undefined) return [];
+  if (size !== 12 && size !== 14) {
     throw new SyntaxError("The kernel's alternatives are of an unknown kind");
   }
   const entries: Alternative[] = [];

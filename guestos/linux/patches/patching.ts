@@ -1,9 +1,30 @@
 import type { GuestReader } from "../guest_reader.ts";
-import type { ImagePart, LinuxImage } from "../linux_image.ts";
+import type { Btf } from "../btf.ts";
+import type { KernelSymbol } from "../kallsyms.ts";
+import type { ImagePart } from "../linux_image.ts";
+
+/** Code that the kernel patches: its own, or a module's. */
+export interface CodeImage {
+  /** Guest virtual address that offsets count from */
+  readonly base: bigint;
+  /** The code, and behind it the tables that tell of it */
+  readonly bytes: Uint8Array;
+  readonly view: DataView;
+  readonly btf: Btf;
+  /** Those of the code itself */
+  readonly symbols: readonly KernelSymbol[];
+  section(name: string): ImagePart | undefined;
+  sectionsOf(prefix: string): Iterable<[string, ImagePart]>;
+  /** Offset of a symbol of the kernel or of the code; perhaps negative */
+  offset(name: string): number | undefined;
+  /** @throws {SyntaxError} If there is none such */
+  need(name: string): number;
+  between(start: string, end: string): ImagePart | undefined;
+}
 
 /** A kernel's text on its way from the file to what the guest must have. */
 export interface Patching {
-  readonly image: LinuxImage;
+  readonly image: CodeImage;
   /** The bytes as patched so far, from `_text` on: all of the image's own */
   readonly text: Uint8Array;
   /** First offset behind the text */
@@ -18,7 +39,7 @@ export interface Patching {
 
 /** Offsets that a table of `s32`, each relative to its own place, names. */
 export function* relativeOffsets(
-  { view }: LinuxImage,
+  { view }: Pick<CodeImage, "view">,
   part: ImagePart | undefined,
 ): Generator<number> {
   if (part === undefined) return;

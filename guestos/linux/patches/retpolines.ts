@@ -16,13 +16,13 @@ const REGISTERS = 16;
 const THUNK_SIZE = 32;
 
 /** How a kernel calls through a register: the same at every site. */
-interface Mode {
+export interface RetpolineMode {
   readonly kind: "thunk" | "direct" | "lfence";
   /** Since 6.16 gaps are prefixes and breakpoints, not NOPs behind */
   readonly padded: boolean;
 }
 
-const MODES: readonly Mode[] = [
+const MODES: readonly RetpolineMode[] = [
   { kind: "thunk", padded: false },
   { kind: "direct", padded: false },
   { kind: "lfence", padded: false },
@@ -39,14 +39,21 @@ interface Site {
 
 /**
  * Replaces calls of thunks by calls through registers where the guest's
- * processor needs no thunks (`apply_retpolines`). Which of the ways was chosen
- * is told by the sites themselves: the one that most show must be at all.
+ * processor needs no thunks (`apply_retpolines`).
+ *
+ * @param known Which way was chosen. If that is not known the sites tell: the
+ *   one that most show must be at all.
+ * @returns The way that was chosen
  */
-export function patchRetpolines(patching: Patching): void {
+export function patchRetpolines(
+  patching: Patching,
+  known?: RetpolineMode,
+): RetpolineMode {
   const { text, found } = patching;
   const style = nopStyle(patching);
   const sites = readSites(patching);
-  const forms = MODES.map((mode) =>
+  const modes = known === undefined ? MODES : [known];
+  const forms = modes.map((mode) =>
     sites.map((site) => form(patching, site, mode, style))
   );
   const votes = forms.map((codes) =>
@@ -56,8 +63,11 @@ export function patchRetpolines(patching: Patching): void {
         code.every((byte, i) => found[at + i] === byte);
     }).length
   );
-  const chosen = forms[votes.indexOf(Math.max(...votes))]!;
-  for (const [index, { at }] of sites.entries()) text.set(chosen[index]!, at);
+  const chosen = votes.indexOf(Math.max(...votes));
+  for (const [index, { at }] of sites.entries()) {
+    text.set(forms[chosen]![index]!, at);
+  }
+  return modes[chosen]!;
 }
 
 function readSites(patching: Patching): Site[] {
@@ -86,7 +96,7 @@ function readSites(patching: Patching): Site[] {
 function form(
   { text }: Patching,
   { at, instruction, register }: Site,
-  { kind, padded }: Mode,
+  { kind, padded }: RetpolineMode,
   style: NopStyle,
 ): Uint8Array {
   const { length, map, opcode } = instruction;

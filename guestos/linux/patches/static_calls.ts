@@ -1,9 +1,8 @@
 import { nop } from "../../x86/nops.ts";
 import type { GuestReader } from "../guest_reader.ts";
-import type { LinuxImage } from "../linux_image.ts";
 import type { TextSite } from "../sites.ts";
 import { branch, BRANCH_SIZE, CALL, JUMP } from "../x86_branch.ts";
-import { inText, type Patching } from "./patching.ts";
+import { type CodeImage, inText, type Patching } from "./patching.ts";
 import { RETURN, returnCode, type ReturnThunk } from "./returns.ts";
 
 const STRIDE = 8;
@@ -47,7 +46,7 @@ const KEY = "__SCK__";
  * @param code What is at the place, for its kind
  */
 export function staticCall(
-  image: LinuxImage,
+  image: CodeImage,
   thunk: ReturnThunk,
   entry: DataView,
   place: number,
@@ -117,7 +116,7 @@ export function* staticCalls(
 
 /** What `__static_call_transform` writes (arch/x86/kernel/static_call.c). */
 function forms(
-  image: LinuxImage,
+  image: CodeImage,
   thunk: ReturnThunk,
   at: number,
   key: number,

@@ -12,7 +12,7 @@ import { readCounts } from "./read_counts.ts";
 /** From one look at the guest to the next, ms */
 const LOOK_EVERY = 5_000;
 /** A guest that counts nothing for so long stands still, ms */
-const STANDSTILL = 120_000;
+const STANDSTILL = 300_000;
 /** Limits, ms: kernels are slow under an emulator, under noise above all */
 const BOOT_LIMIT = 180_000;
 const ARM_LIMIT = 300_000;
@@ -21,6 +21,9 @@ const END_LIMIT = 300_000;
 const SILENCE = 15_000;
 /** Ticks of processor time in a second, in `/proc` */
 const CLOCK_TICKS = 100;
+
+/** Where the initramfs is unpacked in Dom0, for the files of modules in it */
+const RAMDISK = "/root/ramdisk";
 
 /** What noise there is to be. */
 export interface NoiseOptions {
@@ -62,6 +65,7 @@ export async function runNoise(
       { from: ramdisk, to: "/boot/initrd" },
     ],
   });
+  await lab.run(`mkdir ${RAMDISK}; cd ${RAMDISK}; cpio -id </boot/initrd`);
   const settings = config[options.type];
   const guest = await lab.createGuest({
     ...settings,
@@ -90,6 +94,7 @@ export async function runNoise(
   await using monitor = await Monitor.start(
     lab,
     ...["--dom", guest.name, "--on-attack", "report", "--interval", "1"],
+    ...["--modules", `${RAMDISK}/lib/modules`],
   );
   await monitor.waitFor(
     "a guarded guest",
