@@ -138,7 +138,7 @@ Deno.test("a module that is not that of its file is found, one without a file of
     const changed = await toldWith(".text", 10);
     assertEquals(changed.code, 1);
     assertEquals(changed.findings, [
-      "XK-014 module loop: code of module loop was changed",
+      "XK-014 module loop: kernel code was changed",
     ]);
     assert(
       changed.unreadable.includes(
