@@ -1,3 +1,5 @@
+import { nameEnd } from "./elf_name.ts";
+import { type ElfNote, readElfNotes } from "./elf_notes.ts";
 import type { GuestSymbol } from "./symbol_table.ts";
 
 /** A part of an ELF file that is loaded, or told to the loader. */
@@ -37,15 +39,6 @@ export interface ElfSection {
   readonly entrySize: number;
 }
 
-/** A note in an ELF file. */
-export interface ElfNote {
-  /** Who says what the type means: `Xen`, `GNU` */
-  readonly owner: string;
-  readonly type: number;
-  /** What it says; a view of the file */
-  readonly description: Uint8Array;
-}
-
 const EM_X86_64 = 62;
 /** Names of other machines that kernels are built for, from the ELF registry */
 const MACHINES: ReadonlyMap<number, string> = new Map([
@@ -81,10 +74,8 @@ const STT_TLS = 6;
 // A kernel stays far below each of these, and a hostile file cannot make the
 // reader work for long or take much memory.
 const MAX_SEGMENTS = 1024;
-const MAX_NOTES = 1024;
 const MAX_SYMBOLS = 1_000_000;
 const MAX_STRINGS = 64 * 1024 * 1024;
-const MAX_NAME = 512;
 const MAX_SYMBOL_BYTES = 2 ** 40;
 const MAX_CONTENT = 512 * 1024 * 1024;
 
@@ -345,55 +336,19 @@ export class ElfFile {
   }
 
   #readNotes(): ElfNote[] {
-    const ranges = [
-      ...this.segments.filter(({ type }) => type === PT_NOTE)
-        .map(({ offset, fileSize, alignment }) => ({
-          offset,
-          size: fileSize,
-          alignment,
-        })),
-      ...this.sections.filter(({ type }) => type === SHT_NOTE),
-    ];
-    // Segments and sections mostly show the same notes twice
-    const seen = new Set<number>();
-    const notes: ElfNote[] = [];
-    let read = 0;
-    for (const { offset, size, alignment } of ranges) {
-      const unit = alignment === 8 ? 8 : 4;
-      let at = 0;
-      // The rest of a range may be padding that is too short for a note
-      while (at + 12 <= size) {
-        const ownerSize = this.#view.getUint32(offset + at, true);
-        const descriptionSize = this.#view.getUint32(offset + at + 4, true);
-        const descriptionAt = alignUp(at + 12 + ownerSize, unit);
-        const end = descriptionAt + descriptionSize;
-        if (end > size) {
-          throw this.#malformed("a note reaches beyond its segment or section");
-        }
-        if (read++ === MAX_NOTES) {
-          throw this.#malformed(`it has more than ${MAX_NOTES} notes`);
-        }
-        if (!seen.has(offset + at)) {
-          seen.add(offset + at);
-          notes.push({
-            owner: this.#noteOwner(offset + at + 12, ownerSize),
-            type: this.#view.getUint32(offset + at + 8, true),
-            description: this.#bytes.subarray(
-              offset + descriptionAt,
-              offset + end,
-            ),
-          });
-        }
-        at = alignUp(end, unit);
-      }
-    }
-    return notes;
-  }
-
-  #noteOwner(at: number, size: number): string {
-    const end = nameEnd(this.#bytes, at, at + size);
-    if (end === undefined) return "";
-    return String.fromCharCode(...this.#bytes.subarray(at, end));
+    return readElfNotes(
+      this.#bytes,
+      [
+        ...this.segments.filter(({ type }) => type === PT_NOTE)
+          .map(({ offset, fileSize, alignment }) => ({
+            offset,
+            size: fileSize,
+            alignment,
+          })),
+        ...this.sections.filter(({ type }) => type === SHT_NOTE),
+      ],
+      (reason) => this.#malformed(reason),
+    );
   }
 
   #readSymbols(): GuestSymbol[] {
@@ -442,30 +397,4 @@ export class ElfFile {
     }
     return symbols;
   }
-}
-
-function alignUp(value: number, unit: number): number {
-  return Math.ceil(value / unit) * unit;
-}
-
-/**
- * Where a name ends that a NUL terminates.
- *
- * @param from Position of its first byte
- * @param limit Position that the NUL must lie before
- * @returns `undefined` if it does not end in time or is not printable ASCII:
- *   names get onto terminals
- */
-function nameEnd(
-  bytes: Uint8Array,
-  from: number,
-  limit: number,
-): number | undefined {
-  const last = Math.min(limit, from + MAX_NAME + 1);
-  for (let i = from; i < last; i++) {
-    const byte = bytes[i]!;
-    if (byte === 0) return i;
-    if (byte < 0x21 || byte > 0x7e) return undefined;
-  }
-  return undefined;
 }

@@ -1,3 +1,5 @@
+import { type NoteImage, noteImage } from "./note_image.ts";
+
 /** What a synthetic ELF file holds. */
 export interface ElfImageOptions {
   /** `e_machine`; x86-64 where left out */
@@ -8,7 +10,7 @@ export interface ElfImageOptions {
     /** Bytes in memory; as many as in the file where left out */
     memorySize?: bigint;
   }[];
-  notes?: { owner: string; type: number; description: string | Uint8Array }[];
+  notes?: NoteImage[];
   symbols?: {
     name: string;
     address: bigint;
@@ -41,7 +43,7 @@ export interface ElfImage {
 export function elfImage(
   { machine = 62, loads = [], notes = [], symbols = [] }: ElfImageOptions,
 ): ElfImage {
-  const noteBytes = joined(notes.map(note));
+  const noteBytes = joined(notes.map(noteImage));
   const names = joined([
     new Uint8Array(1),
     ...symbols.map(({ name }) => new TextEncoder().encode(`${name}\0`)),
@@ -167,28 +169,6 @@ export function elfImage(
     symbolsAt,
     stringsAt,
   };
-}
-
-function note(
-  { owner, type, description }: {
-    owner: string;
-    type: number;
-    description: string | Uint8Array;
-  },
-): Uint8Array {
-  const ownerBytes = new TextEncoder().encode(`${owner}\0`);
-  const content = typeof description === "string"
-    ? new TextEncoder().encode(`${description}\0`)
-    : description;
-  const contentAt = 12 + Math.ceil(ownerBytes.length / 4) * 4;
-  const bytes = new Uint8Array(contentAt + Math.ceil(content.length / 4) * 4);
-  const view = new DataView(bytes.buffer);
-  view.setUint32(0, ownerBytes.length, true);
-  view.setUint32(4, content.length, true);
-  view.setUint32(8, type, true);
-  bytes.set(ownerBytes, 12);
-  bytes.set(content, contentAt);
-  return bytes;
 }
 
 function joined(parts: Uint8Array[]): Uint8Array {

@@ -1,3 +1,4 @@
+import { noteImage } from "../../guestos/testing/note_image.ts";
 import { PAGE_SIZE, vcpuContext } from "../layouts.ts";
 
 /** A page of guest memory in a core. */
@@ -87,16 +88,7 @@ export function coreNote(
   type: number,
   content: Uint8Array,
 ): Uint8Array<ArrayBuffer> {
-  const ownerBytes = new TextEncoder().encode(`${owner}\0`);
-  const contentAt = 12 + Math.ceil(ownerBytes.length / 4) * 4;
-  const bytes = new Uint8Array(contentAt + Math.ceil(content.length / 4) * 4);
-  const view = new DataView(bytes.buffer);
-  view.setUint32(0, ownerBytes.length, true);
-  view.setUint32(4, content.length, true);
-  view.setUint32(8, type, true);
-  bytes.set(ownerBytes, 12);
-  bytes.set(content, contentAt);
-  return bytes;
+  return noteImage({ owner, type, description: content });
 }
 
 function elfCore(size: number): CoreImage {
