@@ -1,15 +1,20 @@
+import { isBootLoader } from "../guestos/boot_loader.ts";
 import { DigestStore } from "../guestos/digest_store.ts";
-import { type KernelFile, readKernelFile } from "../guestos/kernel_file.ts";
+import { fileDigests } from "../guestos/file_digests.ts";
+import { KernelFile } from "../guestos/kernel_file.ts";
 import type { KernelMemory } from "../guestos/memory.ts";
 import { ModuleDirectory } from "../guestos/module_directory.ts";
 import type { Profile, ProfileHints } from "../guestos/profile.ts";
 import { chooseProfile } from "../guestos/profiles.ts";
+import { readBoundedFile } from "../guestos/read_bounded_file.ts";
 import type { Options } from "./options.ts";
 import { UsageError } from "./usage_error.ts";
 
 /** What the operator and the toolstack know of a guest's kernel. */
 export interface LoadedKernel {
   readonly kernel: KernelFile | undefined;
+  /** Why there is no kernel file, in words */
+  readonly lack?: string;
   readonly hints: ProfileHints;
   /** What an operator must know of it, in words */
   readonly notices: readonly string[];
@@ -29,7 +34,7 @@ export interface LoadedProfile {
  * @throws {UsageError} If it is not what was enrolled
  */
 export async function checkDigest(
-  kernel: KernelFile,
+  kernel: Pick<KernelFile, "path" | "sha256">,
   digests: string,
 ): Promise<string> {
   const { state, entry } = (await DigestStore.open(digests)).check(kernel);
@@ -52,9 +57,10 @@ export async function checkDigest(
 /**
  * Reads and checks the kernel file of a guest, and what else helps.
  *
- * @param recorded The file that the toolstack recorded; one that the operator
- *   names wins
+ * @param recorded The file that the toolstack recorded, which may be a boot
+ *   loader; one that the operator names wins, and must be a kernel
  * @throws {UsageError} If it is not as enrolled, or `--modules` has none
+ * @throws {SyntaxError} If it is neither
  */
 export async function loadKernel(
   recorded: string | undefined,
@@ -68,8 +74,22 @@ export async function loadKernel(
     ...(modules === undefined ? {} : { modules: moduleFiles(modules) }),
   };
   const path = options.kernel ?? recorded;
-  if (path === undefined) return { kernel: undefined, hints, notices: [] };
-  const kernel = await readKernelFile(path);
+  if (path === undefined) {
+    const lack = "no kernel file is known";
+    return { kernel: undefined, lack, hints, notices: [] };
+  }
+  const bytes = await readBoundedFile(path);
+  const file = await Deno.realPath(path);
+  if (options.kernel === undefined && isBootLoader(bytes)) {
+    const loader = { path: file, ...fileDigests(bytes) };
+    return {
+      kernel: undefined,
+      lack: `${file}, which xl booted, is a boot loader and not the kernel`,
+      hints,
+      notices: [await checkDigest(loader, options.digests)],
+    };
+  }
+  const kernel = new KernelFile(file, bytes);
   const notices = [await checkDigest(kernel, options.digests)];
   return { kernel, hints, notices };
 }
@@ -98,18 +118,26 @@ function moduleFiles(path: string): ModuleDirectory {
  * @throws {RangeError} If no profile fits
  */
 export function openProfile(
-  { kernel, hints }: Omit<LoadedKernel, "notices">,
+  { kernel, lack, hints }: LoadedKernel,
   memory: KernelMemory,
   options: Options,
 ): LoadedProfile {
   const profile = chooseProfile(kernel, options.profile)
     .open(kernel, memory, hints);
-  if (!options.firstReading) return { profile, notices: profile.notes };
+  const notices = [
+    ...profile.notes,
+    ...(lack === undefined ? [] : [
+      `${lack}: the first reading of text and data is trusted where the ` +
+      "kernel's own tables do not contradict it; name the kernel's file with " +
+      "--kernel FILE",
+    ]),
+  ];
+  if (!options.firstReading) return { profile, notices };
   const regions = profile.regions.map(({ trusted: _, ...region }) => region);
   return {
     profile: { ...profile, regions },
     notices: [
-      ...profile.notes,
+      ...notices,
       "the first reading of the guest's memory is trusted: what was changed " +
       "before is not found",
     ],

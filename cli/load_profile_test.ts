@@ -3,6 +3,7 @@ import { DigestStore } from "../guestos/digest_store.ts";
 import { readKernelFile } from "../guestos/kernel_file.ts";
 import type { KernelMemory } from "../guestos/memory.ts";
 import { ProfileError } from "../guestos/profile_error.ts";
+import { elf32Image } from "../guestos/testing/elf32_image.ts";
 import { elfImage } from "../guestos/testing/elf_image.ts";
 import { XenNote } from "../guestos/xen_note.ts";
 import { fakeStore } from "../xen/testing/fake_store.ts";
@@ -14,6 +15,13 @@ import { UsageError } from "./usage_error.ts";
 const TEXT = 0xffff_ffff_8000_0000n;
 /** SimpleOS is known by its file alone. */
 const noMemory = {} as KernelMemory;
+
+/** As far as it is looked at */
+const grub = elf32Image({
+  owner: "Xen",
+  type: XenNote.PHYS32_ENTRY,
+  description: Uint8Array.of(0, 0, 16, 0),
+});
 
 /** A kernel that SimpleOS's profile opens: a page of code and one of data. */
 function kernelImage(fill: number): Uint8Array {
@@ -108,11 +116,10 @@ Deno.test("a store of digests that is damaged is not taken for an empty one", ()
 Deno.test("the recorded kernel fills the profile that its notes choose", () =>
   withKernel(async ({ file, options }) => {
     const loaded = await loadKernel(file, options);
-    const { kernel, notices } = loaded;
-    assertEquals(kernel?.path, file);
-    assertEquals(notices.length, 1);
-    const { profile } = openProfile(loaded, noMemory, options);
-    assertEquals(profile.os, "SimpleOS");
+    assertEquals(loaded.kernel?.path, file);
+    assertEquals(loaded.notices.length, 1);
+    const { profile, notices } = openProfile(loaded, noMemory, options);
+    assertEquals([profile.os, notices], ["SimpleOS", []]);
     assertEquals(profile.regions.map(({ trusted }) => trusted?.[0]), [1, 1]);
   }));
 
@@ -147,11 +154,46 @@ Deno.test("a kernel that is not there or no ELF file is refused", () =>
     await assertRejects(() => loadKernel(file, options), SyntaxError);
   }));
 
-Deno.test("SimpleOS without its kernel file is refused with what to do", () => {
+Deno.test("SimpleOS without its kernel file is refused with what to do", async () => {
   const options = { profile: "simpleos" } as Options;
+  const loaded = await loadKernel(undefined, options);
   assertThrows(
-    () => openProfile({ kernel: undefined, hints: {} }, noMemory, options),
+    () => openProfile(loaded, noMemory, options),
     ProfileError,
     "name it with --kernel FILE",
   );
 });
+
+Deno.test("a boot loader that xl booted is taken for no kernel, and named", () =>
+  withKernel(async ({ file, options }) => {
+    await Deno.writeFile(file, grub);
+    const loaded = await loadKernel(file, options);
+    assert(loaded.kernel === undefined);
+    assertEquals(
+      loaded.lack,
+      `${file}, which xl booted, is a boot loader and not the kernel`,
+    );
+    assertEquals(loaded.notices.length, 1);
+    assert(loaded.notices[0]!.includes("is not enrolled"), loaded.notices[0]);
+  }));
+
+Deno.test("a boot loader that is named as the kernel is refused", () =>
+  withKernel(async ({ file, options }) => {
+    await Deno.writeFile(file, grub);
+    await assertRejects(
+      () => loadKernel(file, { ...options, kernel: file }),
+      SyntaxError,
+      file,
+    );
+  }));
+
+Deno.test("a boot loader in the place of an enrolled kernel is refused", () =>
+  withKernel(async ({ file, digests, options }) => {
+    await (await DigestStore.open(digests)).enroll(file);
+    await Deno.writeFile(file, grub);
+    await assertRejects(
+      () => loadKernel(file, options),
+      UsageError,
+      "is not the kernel file that was enrolled",
+    );
+  }));

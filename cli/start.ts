@@ -1,9 +1,8 @@
-import { readKernelFile } from "../guestos/kernel_file.ts";
 import { type Domain, domainById, findDomain } from "../xen/domains.ts";
 import { NoSuchDomainError } from "../xen/errors.ts";
 import { XenHost } from "../xen/host.ts";
 import { createPaused, destroyGuest, readGuestConfig } from "../xen/xl.ts";
-import { checkDigest } from "./load_profile.ts";
+import { loadKernel } from "./load_profile.ts";
 import { monitor } from "./monitor.ts";
 import type { Options } from "./options.ts";
 import { StopSignals } from "./stop_signals.ts";
@@ -29,9 +28,14 @@ export async function start(options: Options, file: string): Promise<number> {
         "directly (kernel = ...)",
     );
   }
-  const kernel = await readKernelFile(config.kernel);
   // Refuses a wrong digest before anything starts
-  await checkDigest(kernel, options.digests);
+  const { kernel } = await loadKernel(config.kernel, options);
+  if (kernel === undefined) {
+    throw new UsageError(
+      `${config.kernel} is a boot loader, which loads the kernel itself: ` +
+        "create the guest, then run xkmon --dom NAME --kernel FILE",
+    );
+  }
   using stop = new StopSignals();
   await createPaused(file);
   let created: Domain | undefined;

@@ -131,11 +131,6 @@ export const linux: ProfileModule = {
         `kernel at 0x${base.toString(16)} by ${anchor}, ` +
         `${symbols.size} symbols, ${image.btf.size} types, ` +
         `${text.sites.length} places that it rewrites itself`,
-        ...(image.isOfFile ? [] : [
-          "no kernel file is known: the first reading of text and data is " +
-          "trusted where the kernel's own tables do not contradict it; name " +
-          "the file with --kernel FILE",
-        ]),
         ...modulesNote(modules, predictor !== undefined),
       ],
       booted: () => true,
