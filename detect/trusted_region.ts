@@ -36,7 +36,9 @@ export function trustRegion(guest: Guest, region: Region): TrustedRegion {
   return {
     ...region,
     trusted,
-    source: region.trusted === undefined ? "first reading" : "kernel file",
+    source: region.trusted === undefined || region.isFirstReading
+      ? "first reading"
+      : "kernel file",
     pageHashes: hashPages(trusted),
     sha256: createHash("sha256").update(trusted).digest("hex"),
   };

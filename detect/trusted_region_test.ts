@@ -23,6 +23,14 @@ Deno.test("with no kernel file the first reading is trusted, and said so", () =>
   assertEquals(region.trusted[0], 0xee);
 });
 
+Deno.test("bytes that are only a checked first reading are named as such", () => {
+  const { guest, profile } = guardedKernel();
+  const region = { ...profile.regions[2]!, isFirstReading: true };
+  const { source, trusted } = trustRegion(guest, region);
+  assertEquals(source, "first reading");
+  assertEquals(trusted, new Uint8Array(4096).fill(0x11));
+});
+
 Deno.test("a first reading that fails trusts nothing", () => {
   const { guest, profile } = guardedKernel();
   const { trusted: _, ...untold } = profile.regions[2]!;

@@ -166,6 +166,8 @@ export interface Region {
    * file tells them: then the first reading is trusted.
    */
   readonly trusted?: Uint8Array;
+  /** Whether `trusted` is a first reading too, checked by other data */
+  readonly isFirstReading?: boolean;
   /** Where the kernel itself changes it; nowhere if left out */
   readonly living?: LivingCode;
   readonly assets?: readonly Asset[];
