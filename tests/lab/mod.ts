@@ -7,6 +7,7 @@
 export type { CommandResult } from "./command_result.ts";
 export type { Emulator } from "./emulator.ts";
 export { fetchKernel, type Kernel } from "./fetch_kernel.ts";
+export { grubImage } from "./grub_image.ts";
 export type { Guest } from "./guest.ts";
 export type { GuestConfig } from "./guest_config.ts";
 export type { Job, JobStream } from "./job.ts";

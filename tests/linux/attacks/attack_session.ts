@@ -1,4 +1,4 @@
-import type { Guest, Job, Lab } from "../../lab/mod.ts";
+import type { Guest, Lab } from "../../lab/mod.ts";
 import { poll } from "../../lab/poll.ts";
 import type { LinuxGuest, LinuxGuestType } from "../../lab/linux_guest.ts";
 import { Monitor } from "../../support/monitor.ts";
@@ -9,7 +9,8 @@ import type {
 import type { Answer } from "./answer.ts";
 import type { Attack } from "./attack.ts";
 import { ATTACK_INIT } from "./attack_guest.ts";
-import { KERNEL, MUTATE, RAMDISK } from "./attack_lab.ts";
+import { KERNEL, RAMDISK } from "./attack_lab.ts";
+import { Attacker } from "./attacker.ts";
 import type { Outcome } from "./outcome.ts";
 
 /** Bytes that a finding is about at least, of contents and of page tables. */
@@ -38,28 +39,20 @@ function delay(ms: number): Promise<void> {
 export class AttackSession implements AsyncDisposable {
   /** Of the guest. */
   readonly type: LinuxGuestType;
-  #lab: Lab;
   #guest: Guest;
   #monitor: Monitor;
-  #mutate: Job;
-  #answers: AsyncGenerator<string>;
-  #fifo: string;
+  #attacker: Attacker;
 
   private constructor(
     type: LinuxGuestType,
-    lab: Lab,
     guest: Guest,
     monitor: Monitor,
-    mutate: Job,
-    fifo: string,
+    attacker: Attacker,
   ) {
     this.type = type;
-    this.#lab = lab;
     this.#guest = guest;
     this.#monitor = monitor;
-    this.#mutate = mutate;
-    this.#answers = mutate.lines("stdout", OPEN_LIMIT);
-    this.#fifo = fifo;
+    this.#attacker = attacker;
   }
 
   /**
@@ -93,38 +86,14 @@ export class AttackSession implements AsyncDisposable {
       ({ type, phase }) => type === "armed" && phase === "running",
       OPEN_LIMIT,
     );
-    const fifo = `/run/mutate-${name}`;
-    await lab.run(["mkfifo", fifo]);
-    const mutate = await lab.spawn(
-      // Opened for both ways it has no end between two lines
-      `exec ${MUTATE} --dom ${name} --kernel ${KERNEL} <>${fifo}`,
-    );
-    const session = new AttackSession(type, lab, guest, monitor, mutate, fifo);
-    await session.#answer();
+    const attacker = await Attacker.start(lab, name);
+    const session = new AttackSession(type, guest, monitor, attacker);
     await session.#quiet();
     const findings = await monitor.findings();
     if (findings.length > 0) {
       throw new Error(`a clean guest is accused: ${JSON.stringify(findings)}`);
     }
     return session;
-  }
-
-  /** The attacker's next answer. */
-  async #answer(): Promise<Answer> {
-    const { value, done } = await this.#answers.next();
-    if (done) {
-      throw new Error(
-        `the attacker has ended: ${await this.#mutate.text("stderr")}`,
-      );
-    }
-    const answer: Answer = JSON.parse(value);
-    if (answer.error !== undefined) throw new Error(answer.error);
-    return answer;
-  }
-
-  async #command(command: string): Promise<Answer> {
-    await this.#lab.run(`echo ${command} >${this.#fifo}`);
-    return await this.#answer();
   }
 
   /** Waits until xkmon has had nothing new to say for a while. */
@@ -147,7 +116,9 @@ export class AttackSession implements AsyncDisposable {
     const wanted = attack.rules[this.type];
     const before = (await this.#monitor.events()).length;
     const consoleBefore = (await this.#guest.console()).length;
-    const { skipped, time, places = [], effect } = await this.#command(name);
+    const { skipped, time, places = [], effect } = await this.#attacker.command(
+      name,
+    );
     if (skipped !== undefined || typeof wanted === "string") {
       return { name, hole: skipped ?? `${wanted}`, found: [], wrong: [] };
     }
@@ -157,7 +128,7 @@ export class AttackSession implements AsyncDisposable {
       const shown = await this.#shows(new RegExp(effect), consoleBefore);
       if (!shown) wrong.push(`the guest does not say ${effect}`);
     }
-    const { wasThere } = await this.#command("undo");
+    const { wasThere } = await this.#attacker.command("undo");
     if (!wasThere) wrong.push("the guest has put it back by itself");
     await this.#quiet();
     const all = (await this.#monitor.events()).slice(before);
@@ -215,7 +186,7 @@ export class AttackSession implements AsyncDisposable {
   /** Ends all three. */
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#monitor[Symbol.asyncDispose]();
-    if (this.#mutate.code === undefined) await this.#mutate.signal("SIGKILL");
+    await this.#attacker[Symbol.asyncDispose]();
     await this.#guest.destroy();
   }
 }
