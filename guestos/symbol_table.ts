@@ -9,6 +9,20 @@ export interface GuestSymbol {
   readonly global?: boolean;
 }
 
+/** Symbols that can be looked up both ways. */
+export interface SymbolSource {
+  /** How many symbols there are. */
+  readonly size: number;
+  /** See {@linkcode SymbolTable.get}. */
+  get(name: string): GuestSymbol | undefined;
+  /**
+   * The symbol that tells an address: the innermost one whose size covers it,
+   * else the nearest one below; if that one lies within another, the outermost
+   * one.
+   */
+  find(address: bigint): GuestSymbol | undefined;
+}
+
 /** Most symbols that a table holds; a large Linux kernel has 300,000. */
 const MAX_SYMBOLS = 1_000_000;
 
@@ -23,35 +37,21 @@ const NONE = -1;
 
 /** The names of a guest kernel's addresses, for looking up both ways. */
 export class SymbolTable {
-  /** Ascending by address; at one address the best name comes last */
-  readonly #symbols: readonly GuestSymbol[];
-  readonly #addresses: BigUint64Array;
-  /** For each symbol the nearest one before it that reaches over its start */
-  readonly #enclosing: Int32Array;
-  #byName: Map<string, GuestSymbol> | undefined;
+  readonly #source: SymbolSource;
 
   /**
-   * @param symbols In any order, at most 1,000,000
+   * @param symbols In any order, at most 1,000,000; or what looks them up by
+   *   itself
    * @throws {RangeError} If there are too many, or an address or a size is
    *   not one of a 64-bit machine
    */
-  constructor(symbols: readonly GuestSymbol[]) {
-    if (symbols.length > MAX_SYMBOLS) {
-      throw new RangeError(
-        `A symbol table holds at most ${MAX_SYMBOLS} symbols, not ${symbols.length}`,
-      );
-    }
-    this.#symbols = sorted(symbols);
-    this.#addresses = new BigUint64Array(symbols.length);
-    for (const [i, { address }] of this.#symbols.entries()) {
-      this.#addresses[i] = address;
-    }
-    this.#enclosing = enclosing(this.#symbols);
+  constructor(symbols: readonly GuestSymbol[] | SymbolSource) {
+    this.#source = "get" in symbols ? symbols : new SymbolList(symbols);
   }
 
   /** How many symbols there are. */
   get size(): number {
-    return this.#symbols.length;
+    return this.#source.size;
   }
 
   /**
@@ -72,8 +72,7 @@ export class SymbolTable {
    * @returns `undefined` if there is no such symbol
    */
   get(name: string): GuestSymbol | undefined {
-    this.#byName ??= byName(this.#symbols);
-    return this.#byName.get(name);
+    return this.#source.get(name);
   }
 
   /**
@@ -86,6 +85,46 @@ export class SymbolTable {
    *   fits
    */
   describe(address: bigint): string {
+    const symbol = this.#source.find(address);
+    if (symbol === undefined) return hex(address);
+    const distance = address - symbol.address - BigInt(symbol.size);
+    return distance < MAX_DISTANCE ? withOffset(symbol, address) : hex(address);
+  }
+}
+
+/** Symbols in a list. */
+class SymbolList implements SymbolSource {
+  /** Ascending by address; at one address the best name comes last */
+  readonly #symbols: readonly GuestSymbol[];
+  readonly #addresses: BigUint64Array;
+  /** For each symbol the nearest one before it that reaches over its start */
+  readonly #enclosing: Int32Array;
+  #byName: Map<string, GuestSymbol> | undefined;
+
+  constructor(symbols: readonly GuestSymbol[]) {
+    if (symbols.length > MAX_SYMBOLS) {
+      throw new RangeError(
+        `A symbol table holds at most ${MAX_SYMBOLS} symbols, not ${symbols.length}`,
+      );
+    }
+    this.#symbols = sorted(symbols);
+    this.#addresses = new BigUint64Array(symbols.length);
+    for (const [i, { address }] of this.#symbols.entries()) {
+      this.#addresses[i] = address;
+    }
+    this.#enclosing = enclosing(this.#symbols);
+  }
+
+  get size(): number {
+    return this.#symbols.length;
+  }
+
+  get(name: string): GuestSymbol | undefined {
+    this.#byName ??= byName(this.#symbols);
+    return this.#byName.get(name);
+  }
+
+  find(address: bigint): GuestSymbol | undefined {
     let symbol: GuestSymbol | undefined;
     for (
       let i = this.#lastAtOrBelow(address);
@@ -93,11 +132,9 @@ export class SymbolTable {
       i = this.#enclosing[i]!
     ) {
       symbol = this.#symbols[i]!;
-      if (covers(symbol, address)) return withOffset(symbol, address);
+      if (covers(symbol, address)) return symbol;
     }
-    if (symbol === undefined) return hex(address);
-    const distance = address - symbol.address - BigInt(symbol.size);
-    return distance < MAX_DISTANCE ? withOffset(symbol, address) : hex(address);
+    return symbol;
   }
 
   /** Binary search for the last symbol that does not start after `address`. */

@@ -276,7 +276,7 @@ Deno.test("a list that is not there is empty", () => {
   kernel.addProgram("program", PROGRAM, PROGRAM + 1n);
   const owners = new CodeOwners(
     image.with(
-      image.symbols.filter(({ name }) => name !== "modules"),
+      [...image.symbols].filter(({ name }) => name !== "modules"),
       image.btf,
     ),
     memory,

@@ -1,7 +1,8 @@
 import type { KernelMemory } from "../memory.ts";
 import { ProfileError } from "../profile_error.ts";
 import { Btf } from "./btf.ts";
-import { findKallsyms, type KernelSymbol } from "./kallsyms.ts";
+import { findKallsyms } from "./kallsyms.ts";
+import type { KernelSymbols } from "./kernel_symbols.ts";
 import { LinuxImage } from "./linux_image.ts";
 import type { KernelLocation } from "./locate_kernel.ts";
 import { readAll } from "./read_all.ts";
@@ -36,7 +37,7 @@ export function imageOfMemory(
   for (const { start, size } of constant) {
     bytes.set(readAll(memory, start, Number(size)), Number(start - base));
   }
-  let symbols: KernelSymbol[] | undefined;
+  let symbols: KernelSymbols | undefined;
   for (const { start, size, executable } of constant) {
     if (executable || size > MAX_RANGE) continue;
     const at = Number(start - base);
@@ -63,12 +64,12 @@ export function imageOfMemory(
 function readTypes(
   bytes: Uint8Array,
   base: bigint,
-  symbols: readonly KernelSymbol[],
+  symbols: KernelSymbols,
 ): Btf {
-  const offset = (name: string) =>
-    Number(
-      (symbols.find((symbol) => symbol.name === name)?.address ?? 0n) - base,
-    );
+  const offset = (name: string) => {
+    const index = symbols.find(name);
+    return Number((index === undefined ? 0n : symbols.address(index)) - base);
+  };
   const start = offset("__start_BTF");
   const end = offset("__stop_BTF");
   if (start < 0 || end <= start || end > bytes.length) {

@@ -77,7 +77,7 @@ Deno.test("a kernel is what its memory shows, by its own table and types", () =>
   const { memory, location } = setUp();
   const image = imageOfMemory(memory, location);
   assertEquals(image.base, BASE);
-  assertEquals(image.symbols, tables.right.symbols);
+  assertEquals([...image.symbols], tables.right.symbols);
   assertEquals(image.btf.member("task_struct", "pid"), { offset: 8, size: 4 });
   assertEquals(image.isOfFile, false);
   assertEquals(image.bytes.length, Number(DATA + 0x1000n - BASE));

@@ -56,7 +56,7 @@ export function inspectLinux(
       buildId: buildId(image) ?? "none",
       base: image.base,
       anchor: location.anchor,
-      symbols: image.symbols.length,
+      symbols: image.symbols.size,
       types: btf.size,
       structures: Object.entries(STRUCTURES).flatMap(([name, members]) => {
         const size = btf.sizeOf(name);

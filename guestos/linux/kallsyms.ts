@@ -1,3 +1,5 @@
+import { KernelSymbols } from "./kernel_symbols.ts";
+
 /** One symbol of the kernel's own table. */
 export interface KernelSymbol {
   readonly name: string;
@@ -82,7 +84,7 @@ interface Names {
  */
 export function findKallsyms(
   { start, bytes: given }: MemoryBlock,
-): KernelSymbol[] | undefined {
+): KernelSymbols | undefined {
   // All but the names is in aligned words; unsigned ones would be much slower
   const bytes = given.byteOffset % 4 === 0 ? given : given.slice();
   const words = new Int32Array(
@@ -362,8 +364,7 @@ function decode(
   { starts }: Tokens,
   { count, at: start }: Names,
   addresses: BigUint64Array,
-): KernelSymbol[] | undefined {
-  // All names in one buffer: one text is decoded much faster than many
+): KernelSymbols | undefined {
   const expanded = new Uint8Array(MAX_AVERAGE * count);
   const ends = new Uint32Array(count);
   let to = 0;
@@ -383,17 +384,5 @@ function decode(
     if (size < 2 || size > MAX_NAME || to > expanded.length) return undefined;
     ends[i] = to;
   }
-  const text = new TextDecoder().decode(expanded.subarray(0, to));
-  const symbols = new Array<KernelSymbol>(count);
-  let from = 0;
-  for (let i = 0; i < count; i++) {
-    const end = ends[i]!;
-    symbols[i] = {
-      name: text.substring(from + 1, end),
-      type: text.charAt(from),
-      address: addresses[i]!,
-    };
-    from = end;
-  }
-  return symbols;
+  return new KernelSymbols(expanded.subarray(0, to), ends, addresses);
 }

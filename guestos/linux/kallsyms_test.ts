@@ -51,7 +51,7 @@ function search(bytes: Uint8Array): KernelSymbol[] | undefined {
   const started = performance.now();
   const found = findKallsyms({ start: START, bytes });
   assertLess(performance.now() - started, LIMIT);
-  return found;
+  return found && [...found];
 }
 
 for (const layout of LAYOUTS) {
@@ -64,7 +64,7 @@ for (const layout of LAYOUTS) {
       start: START + BigInt(before.length),
     });
     const block = around(bytes, before, randomBytes(5000, 3));
-    assertEquals(findKallsyms({ start: START, bytes: block }), wanted);
+    assertEquals(search(block), wanted);
   });
 
   Deno.test(`a table as of Linux ${layout} is decoded at every alignment and length`, () => {
@@ -80,7 +80,7 @@ for (const layout of LAYOUTS) {
       const start = START + BigInt(before.length);
       const { bytes } = kallsymsImage({ layout, symbols: wanted, start });
       const block = around(bytes, before, new Uint8Array(round));
-      assertEquals(findKallsyms({ start: START, bytes: block }), wanted);
+      assertEquals(search(block), wanted);
     }
   });
 

@@ -1,11 +1,11 @@
-import { type GuestSymbol, SymbolTable } from "../symbol_table.ts";
+import { SymbolTable } from "../symbol_table.ts";
 import type { Btf } from "./btf.ts";
 import type { KernelSymbol } from "./kallsyms.ts";
+import { KernelSymbols } from "./kernel_symbols.ts";
+import { SizedSymbols } from "./sized_symbols.ts";
 
-/** What lies between two symbols further apart belongs to neither, bytes */
-const MAX_SYMBOL = 2 ** 28;
 /** What nm calls code */
-const FUNCTION_TYPES = "tTwW";
+const FUNCTION_TYPES = new TextEncoder().encode("tTwW");
 
 /** A part of an image; offsets count from `_text`. */
 export interface ImagePart {
@@ -20,7 +20,7 @@ export interface ImageParts {
   /** The image, from `_text` on */
   readonly bytes: Uint8Array;
   /** The kernel's own table, at the addresses where it runs */
-  readonly symbols: readonly KernelSymbol[];
+  readonly symbols: KernelSymbols;
   readonly btf: Btf;
   /** By name; none where only memory tells */
   readonly sections: ReadonlyMap<string, ImagePart>;
@@ -39,12 +39,15 @@ export class LinuxImage {
   readonly base: bigint;
   readonly bytes: Uint8Array;
   readonly view: DataView;
-  readonly symbols: readonly KernelSymbol[];
+  readonly symbols: KernelSymbols;
   readonly btf: Btf;
   readonly payload: Uint8Array | undefined;
   #sections: ReadonlyMap<string, ImagePart>;
-  #offsets = new Map<string, number>();
-  #functionStarts: ReadonlySet<number> | undefined;
+  /** Of each symbol, in their order */
+  #offsets: Float64Array | undefined;
+  /** Of those that were asked for, by name */
+  #known = new Map<string, number | undefined>();
+  #functionStarts: Starts | undefined;
   #symbolTable: SymbolTable | undefined;
 
   constructor(parts: ImageParts) {
@@ -56,24 +59,14 @@ export class LinuxImage {
     this.btf = parts.btf;
     this.payload = parts.payload;
     this.#sections = parts.sections;
-    const isGlobal = new Set<string>();
-    for (const { name, type, address } of symbols) {
-      const offset = Number(address - base);
-      if (offset < 0 || offset > bytes.length) continue;
-      // Of one name, that which other files of the kernel see, else the first
-      const global = type < "a";
-      if (this.#offsets.has(name) && (!global || isGlobal.has(name))) continue;
-      if (global) isGlobal.add(name);
-      this.#offsets.set(name, offset);
-    }
   }
 
   /** The same image with other symbols and types. */
-  with(symbols: readonly KernelSymbol[], btf: Btf): LinuxImage {
+  with(symbols: Iterable<KernelSymbol>, btf: Btf): LinuxImage {
     return new LinuxImage({
       base: this.base,
       bytes: this.bytes,
-      symbols,
+      symbols: KernelSymbols.from(symbols),
       btf,
       sections: this.#sections,
       ...(this.payload === undefined ? {} : { payload: this.payload }),
@@ -104,7 +97,21 @@ export class LinuxImage {
 
   /** Offset of a symbol; `undefined` if there is none in the image. */
   offset(name: string): number | undefined {
-    return this.#offsets.get(name);
+    let offset = this.#known.get(name);
+    if (offset === undefined && !this.#known.has(name)) {
+      const offsets = this.#symbolOffsets;
+      const index = this.symbols.find(
+        name,
+        (index) => offsets[index]! >= 0 && offsets[index]! <= this.bytes.length,
+      );
+      offset = index === undefined ? undefined : offsets[index];
+      this.#known.set(name, offset);
+    }
+    return offset;
+  }
+
+  get #symbolOffsets(): Float64Array {
+    return this.#offsets ??= this.symbols.distances(this.base);
   }
 
   /**
@@ -113,7 +120,7 @@ export class LinuxImage {
    * @throws {SyntaxError} If there is none
    */
   need(name: string): number {
-    const offset = this.#offsets.get(name);
+    const offset = this.offset(name);
     if (offset === undefined) {
       throw new SyntaxError(`The kernel has no symbol ${name}`);
     }
@@ -129,21 +136,33 @@ export class LinuxImage {
       : { offset, size: stop - offset };
   }
 
+  /** Names of all symbols at an offset. */
+  *namesAt(offset: number): Generator<string> {
+    const offsets = this.#symbolOffsets;
+    for (let i = firstFrom(offsets, offset); offsets[i] === offset; i++) {
+      yield this.symbols.at(i).name;
+    }
+  }
+
   /** Offsets of all functions that stay when the kernel has booted. */
-  get functionStarts(): ReadonlySet<number> {
+  get functionStarts(): Pick<ReadonlySet<number>, "has"> {
+    return this.#functionStarts ??= new Starts(this.#listFunctions());
+  }
+
+  #listFunctions(): Float64Array {
     // From 7.2 on the kernel's table calls its data code too
     const end = this.need("_etext");
-    this.#functionStarts ??= new Set(
-      this.symbols.filter(({ type }) => FUNCTION_TYPES.includes(type))
-        .map(({ address }) => Number(address - this.base))
-        .filter((offset) => offset >= 0 && offset < end),
+    return this.#symbolOffsets.filter((offset, index) =>
+      offset >= 0 && offset < end &&
+      FUNCTION_TYPES.includes(this.symbols.type(index))
     );
-    return this.#functionStarts;
   }
 
   /** The symbols, to be looked up both ways. */
   get symbolTable(): SymbolTable {
-    return this.#symbolTable ??= new SymbolTable(withSizes(this.symbols));
+    return this.#symbolTable ??= new SymbolTable(
+      new SizedSymbols(this.symbols),
+    );
   }
 
   /** An address in words: `vfs_read+0x9`. */
@@ -157,22 +176,27 @@ export class LinuxImage {
   }
 }
 
-/** The kernel's table has no sizes: a symbol reaches to the next one. */
-function withSizes(symbols: readonly KernelSymbol[]): GuestSymbol[] {
-  const sized: GuestSymbol[] = [];
-  let start: bigint | undefined;
-  let size = 0;
-  for (const { name, type, address } of symbols.toReversed()) {
-    if (address !== start) {
-      size = start === undefined ? 0 : Number(start - address);
-      start = address;
-    }
-    sized.push({
-      name,
-      address,
-      size: size < MAX_SYMBOL ? size : 0,
-      global: type < "a",
-    });
+/** Numbers in ascending order, as a set. */
+class Starts {
+  readonly #numbers: Float64Array;
+
+  constructor(numbers: Float64Array) {
+    this.#numbers = numbers;
   }
-  return sized.reverse();
+
+  has(number: number): boolean {
+    return this.#numbers[firstFrom(this.#numbers, number)] === number;
+  }
+}
+
+/** Position of the first of ascending numbers that is at least so large. */
+function firstFrom(numbers: Float64Array, wanted: number): number {
+  let low = 0;
+  let high = numbers.length;
+  while (low < high) {
+    const middle = (low + high) >>> 1;
+    if (numbers[middle]! < wanted) low = middle + 1;
+    else high = middle;
+  }
+  return low;
 }

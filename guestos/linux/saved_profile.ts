@@ -34,12 +34,14 @@ export function saveProfile(image: LinuxImage, banner: string): Uint8Array {
     format: FORMAT,
     banner,
     buildId: buildId(image) ?? "none",
-    symbols: image.symbols.map(({ name, type, address }) =>
-      `${
-        address < image.base
-          ? address.toString(16)
-          : `+${(address - image.base).toString(16)}`
-      } ${type} ${name}`
+    symbols: Array.from(
+      image.symbols,
+      ({ name, type, address }) =>
+        `${
+          address < image.base
+            ? address.toString(16)
+            : `+${(address - image.base).toString(16)}`
+        } ${type} ${name}`,
     ).join("\n"),
     types: types === undefined ? "" : image.slice(types).toBase64(),
   };
@@ -73,7 +75,7 @@ export function useSavedProfile(
   }
   const symbols = saved.symbols.split("\n").map((line): KernelSymbol => {
     const [, moves, hex, type = "", name = ""] =
-      line.match(/^(\+?)([0-9a-f]{1,16}) (.) (\S+)$/) ?? [];
+      line.match(/^(\+?)([0-9a-f]{1,16}) ([!-~]) ([!-~]+)$/) ?? [];
     if (hex === undefined) throw malformed();
     const base = moves === "+" ? seen.base : 0n;
     return {
@@ -82,14 +84,17 @@ export function useSavedProfile(
       address: BigInt.asUintN(64, base + BigInt(`0x${hex}`)),
     };
   });
+  for (const [index, { address }] of symbols.entries()) {
+    if (address < (symbols[index - 1]?.address ?? 0n)) throw malformed();
+  }
   const key = ({ name, type, address }: KernelSymbol) =>
     `${address} ${type} ${name}`;
-  const own = new Set(seen.symbols.map(key));
+  const own = new Set(Array.from(seen.symbols, key));
   const btf = new Btf(Uint8Array.fromBase64(saved.types));
   return {
     image: seen.with(symbols, btf),
     differing: symbols.filter((symbol) => !own.has(key(symbol))).length +
-      Math.max(0, seen.symbols.length - symbols.length),
+      Math.max(0, seen.symbols.size - symbols.length),
   };
 }
 

@@ -41,15 +41,16 @@ export async function checkCore(
   const start = performance.now();
   const fromMemory = imageOfMemory(guest, locateKernel(guest));
   const profileMs = performance.now() - start;
+  const symbols = [...fromMemory.symbols];
   const lines = (await Deno.readTextFile(kallsyms)).trimEnd().split("\n")
     .filter((line) => !line.includes("\t"));
   const unequal = lines.filter((line, index) => {
-    const symbol = fromMemory.symbols[index];
+    const symbol = symbols[index];
     return symbol === undefined || line !==
         `${
           symbol.address.toString(16).padStart(16, "0")
         } ${symbol.type} ${symbol.name}`;
-  }).length + Math.abs(lines.length - fromMemory.symbols.length);
+  }).length + Math.abs(lines.length - symbols.length);
 
   const offsets = await headerOffsets(version, kernel.release);
   const { btf } = fromMemory;

@@ -45,13 +45,11 @@ export function returnThunk(patching: Patching): ReturnThunk {
   const most = Math.max(0, ...votes.values());
   const [offset] = [...votes].find(([, count]) => count === most) ??
     [undefined];
-  const thunks = image.symbols.filter(({ name }) =>
-    name.endsWith("return_thunk") && !name.startsWith("warn")
-  ).map(({ name }) => image.offset(name));
-  return {
-    offset: thunks.includes(offset) ? offset : undefined,
-    lowerHalf: false,
-  };
+  const isThunk = offset !== undefined &&
+    image.namesAt(offset).some((name) =>
+      name.endsWith("return_thunk") && !name.startsWith("warn")
+    );
+  return { offset: isThunk ? offset : undefined, lowerHalf: false };
 }
 
 function* returnSites(patching: Patching): Generator<number> {

@@ -98,8 +98,8 @@ export function* staticCalls(
     const site = staticCall(image, thunk, entry, place, code);
     if (inText(patching, at, site.size)) yield site;
   }
-  for (const { name } of image.symbols) {
-    if (!name.startsWith(TRAMPOLINE)) continue;
+  for (const index of image.symbols.beginning(TRAMPOLINE)) {
+    const { name } = image.symbols.at(index);
     const at = image.offset(name);
     const key = image.offset(KEY + name.slice(TRAMPOLINE.length));
     if (at === undefined || key === undefined) continue;

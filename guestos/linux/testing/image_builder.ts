@@ -1,5 +1,6 @@
 import { Btf } from "../btf.ts";
 import type { KernelSymbol } from "../kallsyms.ts";
+import { KernelSymbols } from "../kernel_symbols.ts";
 import { type ImagePart, LinuxImage } from "../linux_image.ts";
 import { BtfImage } from "./btf_image.ts";
 
@@ -91,8 +92,10 @@ export class ImageBuilder {
     return new LinuxImage({
       base,
       bytes,
-      symbols: this.#symbols.toSorted((a, b) =>
-        a.address < b.address ? -1 : Number(a.address > b.address)
+      symbols: KernelSymbols.from(
+        this.#symbols.toSorted((a, b) =>
+          a.address < b.address ? -1 : Number(a.address > b.address)
+        ),
       ),
       btf: new Btf(this.types.bytes),
       sections: this.#sections,

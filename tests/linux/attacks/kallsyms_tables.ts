@@ -32,11 +32,11 @@ export function kallsymsTables({ image }: Target): KallsymsTables {
   const behind = new Uint8Array(12);
   const view = new DataView(behind.buffer);
   view.setBigUint64(0, image.base, true);
-  view.setUint32(8, image.symbols.length, true);
+  view.setUint32(8, image.symbols.size, true);
   const named = image.offset("kallsyms_offsets");
   const [base = 0] = named === undefined
     ? find(image.bytes, rodata, behind)
     : [];
-  const size = Math.ceil(image.symbols.length * 4 / 8) * 8;
+  const size = Math.ceil(image.symbols.size * 4 / 8) * 8;
   return { addresses: named ?? base - size, nine: tokens + 2 * 9 };
 }
