@@ -13,9 +13,9 @@ const MAX_IMAGE = 256n << 20n;
 const MAX_RANGE = 64 << 20;
 
 /**
- * A kernel as a guest's memory shows it: its code and read-only data, with the
- * symbols and types that it describes itself by. All of that is the guest's
- * own word.
+ * A kernel as a guest's memory shows it: its read-only data, with the symbols
+ * and types that it describes itself by. All of that is the guest's own word.
+ * Code is not read: who needs it has to.
  *
  * @throws {ProfileError} If it has no symbols (kallsyms) or types (BTF)
  * @throws {UnreadableMemoryError} If its memory cannot be read
@@ -32,15 +32,13 @@ export function imageOfMemory(
     throw new ProfileError("anchor", "the kernel's image is too large");
   }
   const bytes = new Uint8Array(Number(last.start + last.size - base));
-  // Data changes while it is read, and is read when it is needed
-  const constant = inImage.filter(({ writable }) => !writable);
-  for (const { start, size } of constant) {
-    bytes.set(readAll(memory, start, Number(size)), Number(start - base));
-  }
   let symbols: KernelSymbols | undefined;
-  for (const { start, size, executable } of constant) {
-    if (executable || size > MAX_RANGE) continue;
+  for (const { start, size, writable, executable } of inImage) {
+    // Data changes while it is read, and is read when it is needed
+    if (writable || executable) continue;
     const at = Number(start - base);
+    bytes.set(readAll(memory, start, Number(size)), at);
+    if (size > MAX_RANGE) continue;
     symbols ??= findKallsyms({
       start,
       bytes: bytes.subarray(at, at + Number(size)),

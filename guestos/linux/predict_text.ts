@@ -55,6 +55,8 @@ export function predictText(
     guest,
     pv,
   };
+  // Where only memory tells, the places alone are judged
+  if (!image.isOfFile) image.bytes.set(found);
   // Before anything is patched: opcodes in the file tell the size of a site
   const labels = [...jumpLabels(patching)];
   const choices = image.isOfFile ? patchOnce(patching) : undefined;
