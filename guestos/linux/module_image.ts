@@ -1,6 +1,7 @@
 import type { ElfSection } from "../elf_file.ts";
 import type { Btf } from "./btf.ts";
 import type { KernelSymbol } from "./kallsyms.ts";
+import { KernelSymbols } from "./kernel_symbols.ts";
 import type { ImagePart, LinuxImage } from "./linux_image.ts";
 import { ABSOLUTE, type ModuleFile, UNDEFINED } from "./module_file.ts";
 import { isKept } from "./module_layout.ts";
@@ -66,7 +67,7 @@ export class ModuleImage implements CodeImage {
   readonly view: DataView;
   readonly btf: Btf;
   /** The trampolines and keys of static calls that are the module's own */
-  readonly symbols: readonly KernelSymbol[];
+  readonly symbols: KernelSymbols;
   /** Bytes of code */
   readonly textSize: number;
   /** Where no section is, up to the end of all memory: offsets */
@@ -156,7 +157,9 @@ export class ModuleImage implements CodeImage {
       symbols.push({ name, type: "t", address: at });
       this.#own.set(name, Number(at - base));
     }
-    this.symbols = symbols;
+    this.symbols = KernelSymbols.from(
+      symbols.sort((a, b) => Number(a.address - b.address)),
+    );
   }
 
   section(name: string): ImagePart | undefined {
@@ -180,6 +183,10 @@ export class ModuleImage implements CodeImage {
 
   need(name: string): number {
     return this.#kernel.need(name) + Number(this.#kernel.base - this.base);
+  }
+
+  namesAt(offset: number): IteratorObject<string> {
+    return this.#kernel.namesAt(offset + Number(this.base - this.#kernel.base));
   }
 
   between(start: string, _end: string): ImagePart | undefined {

@@ -1,6 +1,6 @@
 import type { GuestReader } from "../guest_reader.ts";
 import type { Btf } from "../btf.ts";
-import type { KernelSymbol } from "../kallsyms.ts";
+import type { KernelSymbols } from "../kernel_symbols.ts";
 import type { ImagePart } from "../linux_image.ts";
 
 /** Code that the kernel patches: its own, or a module's. */
@@ -12,13 +12,15 @@ export interface CodeImage {
   readonly view: DataView;
   readonly btf: Btf;
   /** Those of the code itself */
-  readonly symbols: readonly KernelSymbol[];
+  readonly symbols: KernelSymbols;
   section(name: string): ImagePart | undefined;
   sectionsOf(prefix: string): Iterable<[string, ImagePart]>;
   /** Offset of a symbol of the kernel or of the code; perhaps negative */
   offset(name: string): number | undefined;
   /** @throws {SyntaxError} If there is none such */
   need(name: string): number;
+  /** Names of all symbols at an offset */
+  namesAt(offset: number): IteratorObject<string>;
   between(start: string, end: string): ImagePart | undefined;
 }
 
