@@ -17,7 +17,8 @@ const MAX_RANGE = 64 << 20;
  * and types that it describes itself by. All of that is the guest's own word.
  * Code is not read: who needs it has to.
  *
- * @throws {ProfileError} If it has no symbols (kallsyms) or types (BTF)
+ * @throws {ProfileError} If it still boots, or has no symbols (kallsyms) or
+ *   types (BTF)
  * @throws {UnreadableMemoryError} If its memory cannot be read
  */
 export function imageOfMemory(
@@ -45,6 +46,14 @@ export function imageOfMemory(
     });
   }
   if (symbols === undefined) {
+    // It protects its text, then its read-only data, then its data
+    if (inImage.some(({ writable, executable }) => writable && executable)) {
+      throw new ProfileError(
+        "boot",
+        "its image can be both written and executed, so that it still boots " +
+          "or does not protect itself; name its file with --kernel FILE",
+      );
+    }
     throw new ProfileError(
       "symbols",
       "its read-only data holds no kallsyms; name its file with --kernel FILE",
