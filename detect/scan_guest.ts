@@ -1,4 +1,3 @@
-import { setTimeout as delay } from "node:timers/promises";
 import type { Profile } from "../guestos/profile.ts";
 import { contentDetectors, stateDetectors } from "./detectors.ts";
 import type { Detector, PassResult, Unreadable } from "./finding.ts";
@@ -59,7 +58,7 @@ export async function scanGuest(
     (looks < LOOKS || text.changing > 0);
     looks++
   ) {
-    await delay(LOOK_INTERVAL);
+    await new Promise((resolve) => setTimeout(resolve, LOOK_INTERVAL));
     result = lookOnce();
   }
   return {

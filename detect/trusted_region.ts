@@ -1,4 +1,4 @@
-import { createHash } from "node:crypto";
+import { node } from "../guestos/node.ts";
 import type { Region } from "../guestos/profile.ts";
 import { elfHash } from "./elf_hash.ts";
 import { type Guest, PAGE_SIZE } from "./guest.ts";
@@ -40,6 +40,6 @@ export function trustRegion(guest: Guest, region: Region): TrustedRegion {
       ? "first reading"
       : "kernel file",
     pageHashes: hashPages(trusted),
-    sha256: createHash("sha256").update(trusted).digest("hex"),
+    sha256: node.crypto.createHash("sha256").update(trusted).digest("hex"),
   };
 }

@@ -1,5 +1,5 @@
-import { dirname } from "node:path";
 import { fileDigests } from "./file_digests.ts";
+import { node } from "./node.ts";
 import { readBoundedFile } from "./read_bounded_file.ts";
 
 /** Where the digests of kernel files are kept if nothing else is asked for. */
@@ -83,7 +83,10 @@ export class DigestStore {
       ...fileDigests(bytes),
       enrolled: new Date().toISOString(),
     };
-    await Deno.mkdir(dirname(this.#path), { recursive: true, mode: 0o700 });
+    await Deno.mkdir(node.path.dirname(this.#path), {
+      recursive: true,
+      mode: 0o700,
+    });
     using _lock = await lock(`${this.#path}.lock`);
     // Another process may have enrolled since the store was opened
     const entries = await load(this.#path);
@@ -187,7 +190,7 @@ async function save(
     throw error;
   }
   // The new name must survive a power cut as well
-  using directory = await Deno.open(dirname(path));
+  using directory = await Deno.open(node.path.dirname(path));
   await directory.sync();
 }
 

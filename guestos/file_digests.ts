@@ -1,4 +1,4 @@
-import { createHash } from "node:crypto";
+import { node } from "./node.ts";
 
 /** The digests of one file's content, in lower-case hexadecimal. */
 export interface FileDigests {
@@ -14,6 +14,7 @@ export interface FileDigests {
  * @param bytes The whole file
  */
 export function fileDigests(bytes: Uint8Array): FileDigests {
+  const { createHash } = node.crypto;
   return {
     md5: createHash("md5").update(bytes).digest("hex"),
     sha256: createHash("sha256").update(bytes).digest("hex"),

@@ -1,4 +1,4 @@
-import { gunzipSync } from "node:zlib";
+import { node } from "../node.ts";
 import { unpackNatively } from "./unpack_natively.ts";
 
 /**
@@ -14,5 +14,5 @@ export function unpackGzip(
   size: number,
   name: string,
 ): Uint8Array {
-  return unpackNatively(gunzipSync, packed, size, name);
+  return unpackNatively(node.zlib.gunzipSync, packed, size, name);
 }

@@ -1,4 +1,4 @@
-import { zstdDecompressSync } from "node:zlib";
+import { node } from "../node.ts";
 import { unpackNatively } from "./unpack_natively.ts";
 import { zstdFrameSize } from "./zstd_frame_size.ts";
 
@@ -23,5 +23,5 @@ export function unpackZstd(
   if (frameSize < packed.length) {
     throw new SyntaxError(`${name} goes on after its end`);
   }
-  return unpackNatively(zstdDecompressSync, packed, size, name);
+  return unpackNatively(node.zlib.zstdDecompressSync, packed, size, name);
 }

@@ -1,4 +1,4 @@
-import { crc32 } from "node:zlib";
+import { node } from "../node.ts";
 
 /** Bytes of a number in XZ's variable coding, at most. */
 const MAX_NUMBER_SIZE = 9;
@@ -94,7 +94,7 @@ export class XzReader {
    * @throws {SyntaxError} If it is another one
    */
   crc32(bytes: Uint8Array, part: string): void {
-    if (this.uint32() !== crc32(bytes)) {
+    if (this.uint32() !== node.zlib.crc32(bytes)) {
       throw this.error(`has a wrong checksum of ${part}`);
     }
   }

@@ -1,4 +1,4 @@
-import { gunzipSync, gzipSync } from "node:zlib";
+import { node } from "../node.ts";
 import { ProfileError } from "../profile_error.ts";
 import { buildId } from "./build_id.ts";
 import { Btf } from "./btf.ts";
@@ -45,7 +45,7 @@ export function saveProfile(image: LinuxImage, banner: string): Uint8Array {
     ).join("\n"),
     types: types === undefined ? "" : image.slice(types).toBase64(),
   };
-  return gzipSync(JSON.stringify(saved));
+  return node.zlib.gzipSync(JSON.stringify(saved));
 }
 
 /**
@@ -104,7 +104,7 @@ function malformed(cause?: unknown): SyntaxError {
 
 function parse(file: Uint8Array): Saved {
   try {
-    const text = gunzipSync(file, { maxOutputLength: MAX_SIZE });
+    const text = node.zlib.gunzipSync(file, { maxOutputLength: MAX_SIZE });
     const saved = JSON.parse(new TextDecoder().decode(text));
     const fields = ["banner", "buildId", "symbols", "types"];
     const fits = saved?.format === FORMAT &&
