@@ -1,7 +1,7 @@
-import { gunzipSync, zstdDecompressSync } from "node:zlib";
 import { unpackUpTo } from "./compression/unpack_natively.ts";
 import { unpackXz } from "./compression/unpack_xz.ts";
 import { xzSize } from "./compression/xz_size.ts";
+import { node } from "./node.ts";
 
 /** The largest module that is unpacked, bytes */
 const MAX_SIZE = 256 << 20;
@@ -22,9 +22,11 @@ const ZSTD = [0x28, 0xb5, 0x2f, 0xfd];
 export function unpackModule(bytes: Uint8Array, path: string): Uint8Array {
   const begins = (magic: readonly number[]) =>
     magic.every((byte, index) => bytes[index] === byte);
-  if (begins(GZIP)) return unpackUpTo(gunzipSync, bytes, MAX_SIZE, path);
+  if (begins(GZIP)) {
+    return unpackUpTo(node.zlib.gunzipSync, bytes, MAX_SIZE, path);
+  }
   if (begins(ZSTD)) {
-    return unpackUpTo(zstdDecompressSync, bytes, MAX_SIZE, path);
+    return unpackUpTo(node.zlib.zstdDecompressSync, bytes, MAX_SIZE, path);
   }
   if (!begins(XZ)) return bytes;
   const size = xzSize(bytes, path);
