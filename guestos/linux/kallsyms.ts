@@ -1,14 +1,5 @@
 import { KernelSymbols } from "./kernel_symbols.ts";
 
-/** One symbol of the kernel's own table. */
-export interface KernelSymbol {
-  readonly name: string;
-  /** As nm tells it: `T`, `t`, `D`, `A` and so on */
-  readonly type: string;
-  /** Guest virtual address, or an offset in the per-CPU area */
-  readonly address: bigint;
-}
-
 /** Bytes of memory and where they lie. */
 export interface MemoryBlock {
   /** Guest virtual address of the first byte, a multiple of 8 */

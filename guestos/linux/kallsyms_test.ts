@@ -1,6 +1,7 @@
 import { assert, assertEquals, assertLess } from "@std/assert";
 import { seededRandom } from "../testing/seeded_random.ts";
-import { findKallsyms, type KernelSymbol } from "./kallsyms.ts";
+import { findKallsyms } from "./kallsyms.ts";
+import type { KernelSymbol } from "./kernel_symbols.ts";
 import {
   kallsymsImage,
   type KallsymsLayout,

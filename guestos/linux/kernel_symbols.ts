@@ -1,4 +1,11 @@
-import type { KernelSymbol } from "./kallsyms.ts";
+/** One symbol of the kernel's own table. */
+export interface KernelSymbol {
+  readonly name: string;
+  /** As nm tells it: `T`, `t`, `D`, `A` and so on */
+  readonly type: string;
+  /** Guest virtual address, or an offset in the per-CPU area */
+  readonly address: bigint;
+}
 
 /** None, where positions are linked */
 const NONE = -1;

@@ -1,7 +1,6 @@
 import { SymbolTable } from "../symbol_table.ts";
 import type { Btf } from "./btf.ts";
-import type { KernelSymbol } from "./kallsyms.ts";
-import { KernelSymbols } from "./kernel_symbols.ts";
+import { type KernelSymbol, KernelSymbols } from "./kernel_symbols.ts";
 import { SizedSymbols } from "./sized_symbols.ts";
 
 /** What nm calls code */

@@ -1,7 +1,6 @@
 import type { ElfSection } from "../elf_file.ts";
 import type { Btf } from "./btf.ts";
-import type { KernelSymbol } from "./kallsyms.ts";
-import { KernelSymbols } from "./kernel_symbols.ts";
+import { type KernelSymbol, KernelSymbols } from "./kernel_symbols.ts";
 import type { ImagePart, LinuxImage } from "./linux_image.ts";
 import { ABSOLUTE, type ModuleFile, UNDEFINED } from "./module_file.ts";
 import { isKept } from "./module_layout.ts";

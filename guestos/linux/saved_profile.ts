@@ -2,7 +2,7 @@ import { node } from "../node.ts";
 import { ProfileError } from "../profile_error.ts";
 import { buildId } from "./build_id.ts";
 import { Btf } from "./btf.ts";
-import type { KernelSymbol } from "./kallsyms.ts";
+import type { KernelSymbol } from "./kernel_symbols.ts";
 import type { LinuxImage } from "./linux_image.ts";
 
 const FORMAT = "xkmon Linux profile 1";

@@ -1,8 +1,7 @@
 import { assertEquals } from "@std/assert";
 import { type GuestSymbol, SymbolTable } from "../symbol_table.ts";
 import { seededRandom } from "../testing/seeded_random.ts";
-import type { KernelSymbol } from "./kallsyms.ts";
-import { KernelSymbols } from "./kernel_symbols.ts";
+import { type KernelSymbol, KernelSymbols } from "./kernel_symbols.ts";
 import { SizedSymbols } from "./sized_symbols.ts";
 import { kernelSymbols } from "./testing/kernel_symbols.ts";
 

@@ -1,6 +1,5 @@
 import { Btf } from "../btf.ts";
-import type { KernelSymbol } from "../kallsyms.ts";
-import { KernelSymbols } from "../kernel_symbols.ts";
+import { type KernelSymbol, KernelSymbols } from "../kernel_symbols.ts";
 import { type ImagePart, LinuxImage } from "../linux_image.ts";
 import { BtfImage } from "./btf_image.ts";
 

@@ -1,4 +1,4 @@
-import type { KernelSymbol } from "../kallsyms.ts";
+import type { KernelSymbol } from "../kernel_symbols.ts";
 
 /**
  * How a kernel lays its table out: as 5.10, as Debian's 6.1 (with the order of

@@ -1,5 +1,5 @@
 import { seededRandom } from "../../testing/seeded_random.ts";
-import type { KernelSymbol } from "../kallsyms.ts";
+import type { KernelSymbol } from "../kernel_symbols.ts";
 
 /** What a kernel's table is to hold. */
 export interface KernelSymbolsOptions {
