@@ -22,13 +22,12 @@ import type { StopSignals } from "./stop_signals.ts";
 /** From one pass to the next while the kernel boots, ms */
 const BOOT_INTERVAL = 50;
 /**
- * A guest that makes passes long must not get all of a processor that it shares
- * with Dom0, or with its neighbours: rest after a pass, in times of its own
- * length
+ * Rest after a pass, in times of its own length: a guest that makes passes long
+ * must not get all of a processor that Dom0 shares with it and its neighbours
  */
-const REST = 2;
+const REST = 1;
 /** Nor may it make itself be looked at rarely, ms */
-const MAX_REST = 10_000;
+const MAX_REST = 5000;
 /** Passes are at most this far from a full one, ms */
 const FULL_PASS_INTERVAL = 60_000;
 /** How long a kernel may take to come up where its profile needs that, ms */
