@@ -16,7 +16,10 @@ const MAX_FINDINGS = 64;
 /** Looks that must agree: memory is made executable before it has an owner */
 const LOOKS = 3;
 
-/** How long code may take to be freed once it has no owner any more, ms */
+/**
+ * How long code may take to be freed once it has no owner any more, and lists
+ * to be readable, ms
+ */
 const GRACE = 60_000;
 
 /** Consecutive pages, page aligned. */
@@ -42,6 +45,9 @@ export class ExecutableMemory implements Detector {
   #former = new Map<string, { owner: OwnedCode; seen: number }>();
   /** Lists that could not be read, and at how many looks in a row */
   #lists = new Map<string, number>();
+  /** Since when not all lists could be read */
+  #incompleteSince: number | undefined;
+  readonly #standsStill: boolean;
   readonly #looks: number;
   #trapped: Uint8Array<ArrayBuffer> = new Uint8Array(0);
 
@@ -55,6 +61,7 @@ export class ExecutableMemory implements Detector {
     this.#guest = guest;
     this.#symbols = symbols;
     this.#map = map;
+    this.#standsStill = standsStill;
     this.#looks = standsStill ? 1 : LOOKS;
   }
 
@@ -76,8 +83,10 @@ export class ExecutableMemory implements Detector {
         { finding, looks: (before.get(finding.key)?.looks ?? 0) + 1 },
       ]),
     );
+    const incomplete = this.#areListsIncomplete();
     for (const { finding, looks } of this.#seen.values()) {
-      if (looks >= this.#looks) yield finding;
+      const mayBeOwned = incomplete && finding.rule === this.rule;
+      if (looks >= this.#looks && !mayBeOwned) yield finding;
     }
     yield* this.#unreadableLists();
     yield* tellTogether(unreadable);
@@ -89,6 +98,20 @@ export class ExecutableMemory implements Detector {
         reason: "not every page table could be searched",
       };
     }
+  }
+
+  /**
+   * Whether an owner may be on a list that could not be read. An enemy can
+   * break a list: after a while what has no owner is told all the same.
+   */
+  #areListsIncomplete(): boolean {
+    const now = performance.now();
+    if ((this.#map.unreadable?.() ?? []).length === 0) {
+      this.#incompleteSince = undefined;
+      return false;
+    }
+    this.#incompleteSince ??= now;
+    return !this.#standsStill && now - this.#incompleteSince <= GRACE;
   }
 
   /** Lists that change while they are read are not told at once. */

@@ -31,6 +31,7 @@ function setUp(
 ) {
   const guest = new KernelGuest();
   const owners: OwnedCode[] = [];
+  const unreadable: string[] = [];
   const memory = new ExecutableMemory(
     guest,
     new SymbolTable([]),
@@ -38,6 +39,7 @@ function setUp(
       all: ALL,
       usual: USUAL,
       owners: () => owners,
+      unreadable: () => unreadable,
       ...pagesByLooks === undefined ? {} : { pagesByLooks },
     },
     standsStill,
@@ -59,7 +61,7 @@ function setUp(
     guest.mapAs(address, bytes, { executable: true, writable });
   const own = (start: bigint, end: bigint) =>
     owners.push({ name: "module lab", start, end });
-  return { guest, owners, look, looks, add, own };
+  return { guest, owners, unreadable, look, looks, add, own };
 }
 
 function unowned(...addresses: readonly bigint[]): string[] {
@@ -101,6 +103,30 @@ Deno.test("memory that gets an owner in time is counted anew, and has a minute t
   clock.pass(1);
   assertEquals(looks(2), []);
   assertEquals(look(), unowned(MODULES));
+});
+
+Deno.test("memory may belong to who is on a list that cannot be read, for a minute", () => {
+  using clock = new FakeClock();
+  const { unreadable, looks, add } = setUp();
+  add(MODULES, pages(CODE));
+  add(HEAP, pages(CODE), true);
+  const list = [
+    "unreadable undefined: the kernel's list of them cannot be " +
+    "read to its end",
+  ];
+  const writable = [`XK-010 ${HEAP.toString(16)}`];
+  unreadable.push("modules");
+  assertEquals(looks(3, true), [...writable, ...list]);
+  clock.pass(60_000);
+  assertEquals(looks(3, true), [...writable, ...list]);
+  clock.pass(1);
+  const told = looks(1, true);
+  assertEquals(told.filter((line) => line.startsWith("XK-009")).length, 2);
+  assertEquals(told.slice(-1), list);
+  unreadable.length = 0;
+  assertEquals(looks(1, true).length, 3);
+  unreadable.push("modules");
+  assertEquals(looks(3, true), [...writable, ...list]);
 });
 
 Deno.test("an owner of a part of a page has all of it", () => {

@@ -55,12 +55,16 @@ export interface KernelModule {
   readonly text: { readonly start: bigint; readonly size: number };
 }
 
-/** A hook that ftrace calls (`struct ftrace_ops`). */
-export interface FtraceHook {
-  readonly address: bigint;
+/** The trampoline of a hook. */
+export interface FtraceTrampoline {
   /** Address of the function that is called */
   readonly function: bigint;
   readonly trampoline: { readonly start: bigint; readonly end: bigint };
+}
+
+/** A hook that ftrace calls (`struct ftrace_ops`). */
+export interface FtraceHook extends FtraceTrampoline {
+  readonly address: bigint;
   /** Functions that it hooks; `undefined` for all */
   readonly functions: ReadonlySet<bigint> | undefined;
 }
@@ -94,7 +98,7 @@ export class CodeOwners {
   readonly modules: readonly KernelModule[];
   readonly hooks: readonly FtraceHook[];
   /** Those whose trampoline is not freed yet, whether they hook or not */
-  readonly trampolines: readonly FtraceHook[];
+  readonly trampolines: readonly FtraceTrampoline[];
   readonly owners: readonly CodeOwner[];
   /** Lists that could not be read to their end */
   readonly unreadable: readonly string[];
@@ -141,7 +145,7 @@ export class CodeOwners {
     this.trampolines = collect(
       "ftrace trampolines",
       "ftrace_ops_trampoline_list",
-      (head) => readTrampolines(reader, head, filters),
+      (head) => readTrampolines(reader, head),
     );
     this.#probes = new Map(
       collect("kprobes", "kprobe_table", (table) => readProbes(reader, table))
@@ -362,14 +366,23 @@ function* readHooks(
   }
 }
 
+/** What a hook was for may be freed before its trampoline is. */
 function* readTrampolines(
   reader: KernelReader,
   head: bigint,
-  filters: Budget,
-): Generator<FtraceHook> {
+): Generator<FtraceTrampoline> {
   for (const hook of reader.list(head, "ftrace_ops", "list", MAX_HOOKS)) {
-    yield readHook(reader, hook, filters);
+    yield readTrampoline(reader, hook);
   }
+}
+
+function readTrampoline(reader: KernelReader, hook: bigint): FtraceTrampoline {
+  const start = reader.pointer(hook, "ftrace_ops", "trampoline");
+  const size = reader.pointer(hook, "ftrace_ops", "trampoline_size");
+  return {
+    function: reader.pointer(hook, "ftrace_ops", "func"),
+    trampoline: { start, end: start + (size < MAX_CODE ? size : 0n) },
+  };
 }
 
 function readHook(
@@ -377,14 +390,15 @@ function readHook(
   hook: bigint,
   filters: Budget,
 ): FtraceHook {
-  const start = reader.pointer(hook, "ftrace_ops", "trampoline");
-  const size = reader.pointer(hook, "ftrace_ops", "trampoline_size");
-  return {
-    address: hook,
-    function: reader.pointer(hook, "ftrace_ops", "func"),
-    trampoline: { start, end: start + (size < MAX_CODE ? size : 0n) },
-    functions: hookedFunctions(reader, hook, filters),
-  };
+  let functions: ReadonlySet<bigint> | undefined;
+  try {
+    functions = hookedFunctions(reader, hook, filters);
+  } catch (error) {
+    if (!(error instanceof UnreadableMemoryError)) throw error;
+    // A filter that was freed is for nothing; others are on the list behind it
+    functions = new Set();
+  }
+  return { address: hook, ...readTrampoline(reader, hook), functions };
 }
 
 /** The functions that a hook is for (`struct ftrace_hash`); all if none. */
