@@ -67,6 +67,14 @@ export interface KernelMemory extends GuestMemory {
   /** State of each virtual CPU; there is at least one */
   readonly cpus: readonly CpuState[];
   /**
+   * Copies guest memory to where it is wanted, however much it is.
+   *
+   * @param address Guest kernel virtual address
+   * @param bytes Where to: all of it is written
+   * @throws {UnreadableMemoryError} If one byte of the range is unreadable
+   */
+  readInto(address: bigint, bytes: Uint8Array): void;
+  /**
    * What the kernel's page tables map in a range of addresses.
    *
    * @param start Guest virtual address, page aligned

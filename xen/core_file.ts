@@ -132,16 +132,35 @@ export class CoreFile implements Disposable {
   }
 
   /**
-   * Copies the page of a frame.
+   * Copies the pages of frames.
    *
-   * @param bytes Where to put it, 4096 bytes
-   * @returns Whether the core holds the frame
+   * @param bytes Where to put them, 4096 bytes each
+   * @returns Positions of the frames that the core does not hold
    */
-  readFrame(frame: number, bytes: Uint8Array): boolean {
-    const offset = this.#find(frame);
-    if (offset === undefined || offset + PAGE_SIZE > this.#size) return false;
-    this.#readInto(offset, bytes.subarray(0, PAGE_SIZE));
-    return true;
+  readFrames(frames: readonly number[], bytes: Uint8Array): number[] {
+    const missing: number[] = [];
+    // What lies together in the file is read at once
+    let run = { position: 0, offset: 0, size: 0 };
+    const read = ({ position, offset, size }: typeof run) => {
+      const at = position * PAGE_SIZE;
+      if (size > 0) this.#readInto(offset, bytes.subarray(at, at + size));
+    };
+    for (const [position, frame] of frames.entries()) {
+      const offset = this.#find(frame);
+      if (offset === undefined || offset + PAGE_SIZE > this.#size) {
+        missing.push(position);
+        continue;
+      }
+      const joins = offset === run.offset + run.size &&
+        position * PAGE_SIZE === run.position * PAGE_SIZE + run.size;
+      if (!joins) {
+        read(run);
+        run = { position, offset, size: 0 };
+      }
+      run.size += PAGE_SIZE;
+    }
+    read(run);
+    return missing;
   }
 
   #read(): Contents {

@@ -17,11 +17,7 @@ class CoreFrames implements FrameSource {
 
   map(frames: readonly bigint[]): FrameMapping | number[] {
     const bytes = new Uint8Array(frames.length * PAGE_SIZE);
-    const missing: number[] = [];
-    for (const [position, frame] of frames.entries()) {
-      const page = bytes.subarray(position * PAGE_SIZE);
-      if (!this.#core.readFrame(Number(frame), page)) missing.push(position);
-    }
+    const missing = this.#core.readFrames(frames.map(Number), bytes);
     if (missing.length > 0) return missing;
     return new FrameMapping(
       this.#libc,

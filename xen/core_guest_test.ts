@@ -6,7 +6,7 @@ import { entryBits } from "./page_walk.ts";
 import { qemuCore, xenCore } from "./testing/core_image.ts";
 import { Machine } from "./testing/machine.ts";
 
-const { present, writable, noExecute } = entryBits;
+const { present, writable, large, noExecute } = entryBits;
 const LA57 = 1n << 12n;
 
 const START = 0xffff_ffff_8000_0000n;
@@ -85,6 +85,26 @@ for (const kind of KINDS) {
     assertEquals(guest.read(READ_ONLY + 4095n, 1), Uint8Array.of(3));
     assertEquals(guest.read(START, 0), new Uint8Array());
     assertThrows(() => guest.read(START, (16 << 20) + 1), RangeError);
+  });
+
+  Deno.test(`many pages of a core are read at once (${kind})`, () => {
+    const { guest: opened } = open(kind);
+    using guest = opened;
+    const bytes = new Uint8Array(2 * PAGE_SIZE);
+    guest.readInto(START, bytes);
+    assertEquals([0, 4095, 4096, 8191].map((at) => bytes[at]), [1, 1, 2, 2]);
+    assertEquals(
+      unreadable(() => guest.readInto(START + 5n, new Uint8Array(9000))),
+      [NO_FRAME, "no-frame"],
+    );
+    const end = NO_FRAME + BigInt(PAGE_SIZE);
+    assertEquals(
+      unreadable(() => guest.readInto(START, new Uint8Array(20_000))),
+      [
+        end,
+        "not-present",
+      ],
+    );
   });
 
   Deno.test(`an address of a core is walked to its frame (${kind})`, () => {
@@ -168,6 +188,42 @@ for (const kind of KINDS) {
     assertEquals(guest.frame(NO_FRAME), OUTSIDE);
   });
 }
+
+Deno.test("pages of 4 KiB and of 2 MiB are read at once", () => {
+  using machine = new Machine();
+  const root = machine.allocate();
+  const small = START + 0x20_0000n - BigInt(PAGE_SIZE);
+  const frame = machine.map(root, small);
+  machine.bytes(frame).fill(1);
+  const { table } = machine.leaf(root, START + 0x20_0000n);
+  machine.bytes(table).fill(2);
+  const third = machine.entry(root, 511) >> 12n;
+  const second = machine.entry(third, 510) >> 12n;
+  // All of the machine, from frame 0 on
+  machine.setEntry(second, 1, present | large);
+  const pages = Array.from({ length: Number(table) + 1 }, (_, frame) => ({
+    frame: BigInt(frame),
+    pfn: BigInt(frame),
+    bytes: machine.bytes(BigInt(frame)).slice(),
+  }));
+  const { bytes } = xenCore({ type: "PV", cpus: [{ root }], pages });
+  Deno.writeFileSync(path, bytes);
+  using guest = new CoreGuest(path);
+  const size = PAGE_SIZE * (1 + pages.length) - 5;
+  const all = guest.read(small + 5n, size);
+  assertEquals(
+    all.subarray(0, PAGE_SIZE - 5),
+    new Uint8Array(PAGE_SIZE - 5).fill(1),
+  );
+  for (const { frame, bytes } of pages) {
+    const at = PAGE_SIZE * (1 + Number(frame)) - 5;
+    assertEquals(all.subarray(at, at + PAGE_SIZE), bytes);
+  }
+  assertEquals(unreadable(() => guest.read(small, size + 6)), [
+    START + 0x20_0000n + BigInt(pages.length * PAGE_SIZE),
+    "no-frame",
+  ]);
+});
 
 Deno.test("page tables that are given are taken instead of those of the CPU", () => {
   const { guest: opened, frames, otherRoot } = open("PV");

@@ -10,6 +10,8 @@ import { PAGE_SIZE } from "./layouts.ts";
 import { mappedRanges } from "./mapped_ranges.ts";
 import { pageAlignedCopy } from "./page_aligned_copy.ts";
 import {
+  entryBits,
+  entryFrame,
   type Levels,
   type Mapped,
   type NotMapped,
@@ -194,26 +196,72 @@ export abstract class PagedGuest implements Disposable {
       bytes.set(kept);
       return bytes;
     }
+    this.readInto(address, bytes);
+    return bytes;
+  }
+
+  /** See `KernelMemory`. */
+  readInto(address: bigint, bytes: Uint8Array): void {
+    for (let done = 0; done < bytes.length; done += MAX_READ) {
+      this.#copy(
+        address + BigInt(done),
+        bytes.subarray(done, done + MAX_READ),
+      );
+    }
+  }
+
+  #copy(address: bigint, bytes: Uint8Array): void {
     const offset = Number(address & BigInt(PAGE_SIZE - 1));
     const start = address - BigInt(offset);
-    const pages = Math.ceil((offset + length) / PAGE_SIZE);
-    const frames = Array.from({ length: pages }, (_, page) => {
-      const at = start + BigInt(page * PAGE_SIZE);
-      const walk = this.walk(at);
-      if (walk.kind === "mapped") return walk.frame;
-      throw new UnreadableMemoryError(page === 0 ? address : at, walk.kind);
-    });
+    const pages = Math.ceil((offset + bytes.length) / PAGE_SIZE);
     const mapping = mapRange(
       this.#frames,
       start,
-      frames,
+      this.#framesAt(start, pages, address),
     );
     try {
-      bytes.set(new Uint8Array(mapping.bytes, offset, length));
+      bytes.set(new Uint8Array(mapping.bytes, offset, bytes.length));
     } finally {
       mapping.unmap();
     }
-    return bytes;
+  }
+
+  /** @param first What is told as unreadable where the first page is */
+  #framesAt(start: bigint, pages: number, first: bigint): bigint[] {
+    const frames: bigint[] = [];
+    while (frames.length < pages) {
+      const at = start + BigInt(frames.length * PAGE_SIZE);
+      const walk = this.walk(at);
+      if (walk.kind !== "mapped") {
+        throw new UnreadableMemoryError(
+          frames.length === 0 ? first : at,
+          walk.kind,
+        );
+      }
+      frames.push(walk.frame);
+      // One walk serves all pages that the same table, or entry, leads to
+      for (const frame of this.#followers(at, walk, pages - frames.length)) {
+        frames.push(frame);
+      }
+    }
+    return frames;
+  }
+
+  /** Frames of the next pages, as far as what a walk went through tells them. */
+  *#followers(at: bigint, walk: Mapped, most: number): Generator<bigint> {
+    const { frame, pageSize } = walk;
+    if (pageSize > PAGE_SIZE) {
+      const left = pageSize - Number(at & BigInt(pageSize - 1));
+      const pages = Math.min(left / PAGE_SIZE - 1, most);
+      for (let page = 1; page <= pages; page++) yield frame + BigInt(page);
+      return;
+    }
+    const { table, index } = walk.steps.at(-1)!;
+    for (let next = index + 1; next < 512 && next <= index + most; next++) {
+      const entry = this.#tables.entry(table, next);
+      if (entry === undefined || (entry & entryBits.present) === 0n) return;
+      yield entryFrame(entry);
+    }
   }
 
   /**

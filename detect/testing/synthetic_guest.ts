@@ -136,6 +136,10 @@ export class SyntheticGuest implements GuardedGuest {
     return bytes;
   }
 
+  readInto(address: bigint, bytes: Uint8Array): void {
+    bytes.set(this.read(address, bytes.length));
+  }
+
   compare(start: bigint, trusted: Uint8Array<ArrayBuffer>): number[] {
     const found = this.read(start, trusted.length);
     return Array.from({ length: trusted.length / PAGE_SIZE }, (_, page) => page)

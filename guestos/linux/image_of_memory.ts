@@ -5,7 +5,6 @@ import { findKallsyms } from "./kallsyms.ts";
 import type { KernelSymbols } from "./kernel_symbols.ts";
 import { LinuxImage } from "./linux_image.ts";
 import type { KernelLocation } from "./locate_kernel.ts";
-import { readAll } from "./read_all.ts";
 
 /** Largest image of a kernel, bytes */
 const MAX_IMAGE = 256n << 20n;
@@ -38,12 +37,10 @@ export function imageOfMemory(
     // Data changes while it is read, and is read when it is needed
     if (writable || executable) continue;
     const at = Number(start - base);
-    bytes.set(readAll(memory, start, Number(size)), at);
+    const range = bytes.subarray(at, at + Number(size));
+    memory.readInto(start, range);
     if (size > MAX_RANGE) continue;
-    symbols ??= findKallsyms({
-      start,
-      bytes: bytes.subarray(at, at + Number(size)),
-    });
+    symbols ??= findKallsyms({ start, bytes: range });
   }
   if (symbols === undefined) {
     // It protects its text, then its read-only data, then its data

@@ -29,7 +29,6 @@ import {
   predictRodata,
   rodataRange,
 } from "./predict_rodata.ts";
-import { readAll } from "./read_all.ts";
 import { useSavedProfile } from "./saved_profile.ts";
 import { predictText } from "./predict_text.ts";
 import { unnamedProgram } from "./unnamed_program.ts";
@@ -83,8 +82,10 @@ export const linux: ProfileModule = {
 
     const textSize = Math.ceil(image.need("_etext") / PAGE_SIZE) * PAGE_SIZE;
     const { offset, size } = rodataRange(image);
-    const foundText = readAll(memory, base, textSize);
-    const foundData = readAll(memory, image.address(offset), size);
+    const foundText = new Uint8Array(textSize);
+    memory.readInto(base, foundText);
+    const foundData = new Uint8Array(size);
+    memory.readInto(image.address(offset), foundData);
     const text = predictText(image, memory, foundText, pv);
     const rodata = predictRodata(image, foundData);
     const symbols = image.symbolTable;

@@ -79,6 +79,10 @@ export class KernelBytes implements KernelMemory {
     return bytes;
   }
 
+  readInto(address: bigint, bytes: Uint8Array): void {
+    bytes.set(this.read(address, bytes.length));
+  }
+
   useRoot(root: bigint): void {
     this.#root = root;
   }

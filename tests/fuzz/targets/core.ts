@@ -18,7 +18,8 @@ const MEMORY = [
 ];
 const PAGES = MEMORY.map(({ address }) => ({ frame: address >> 12n }));
 
-const page = new Uint8Array(4096);
+const FRAMES = [0, 1, 5, 2 ** 36 - 1, 2 ** 40];
+const pages = new Uint8Array(4096 * FRAMES.length);
 
 /** Damage tells in the headers, and in what is short: in all but the pages. */
 function seedOf(bytes: Uint8Array, parts: readonly CorePart[]): Seed {
@@ -58,9 +59,7 @@ export const core: Target = {
     try {
       return !isRefused(() => {
         using file = new CoreFile(PATH);
-        for (const frame of [0, 1, 5, 2 ** 36 - 1, 2 ** 40]) {
-          file.readFrame(frame, page);
-        }
+        file.readFrames(FRAMES, pages);
       });
     } finally {
       Deno.removeSync(PATH);
