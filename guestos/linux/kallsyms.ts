@@ -1,4 +1,4 @@
-import { KernelSymbols, type PackedNames } from "./kernel_symbols.ts";
+import { KernelSymbols } from "./kernel_symbols.ts";
 
 /** Bytes of memory and where they lie. */
 export interface MemoryBlock {
@@ -97,8 +97,8 @@ export function findKallsyms(
     if (names === undefined) continue;
     const addresses = findAddresses(words, start, tokens, names);
     if (addresses === undefined) continue;
-    const packed = placeNames(bytes, tokens, names);
-    if (packed !== undefined) return new KernelSymbols(packed, addresses);
+    const symbols = decode(bytes, tokens, names, addresses);
+    if (symbols !== undefined) return symbols;
   }
   return undefined;
 }
@@ -350,30 +350,30 @@ function readAddresses(
   return first !== undefined && before > first ? addresses : undefined;
 }
 
-/** Where each name lies, if all are names of a kernel. */
-function placeNames(
+function decode(
   bytes: Uint8Array,
-  { starts: tokens }: Tokens,
+  { starts }: Tokens,
   { count, at: start }: Names,
-): PackedNames | undefined {
-  const starts = new Uint32Array(count);
+  addresses: BigUint64Array,
+): KernelSymbols | undefined {
+  const expanded = new Uint8Array(MAX_AVERAGE * count);
   const ends = new Uint32Array(count);
-  let left = MAX_AVERAGE * count;
+  let to = 0;
   let at = start;
   for (let i = 0; i < count; i++) {
+    const before = to;
     const length = nameLength(bytes, at);
     at += length < 0x80 ? 1 : 2;
-    starts[i] = at;
-    let size = 0;
-    for (const end = at + length; at < end; at++) {
+    for (const stop = at + length; at < stop; at++) {
       const token = bytes[at]!;
-      size += tokens[token + 1]! - 1 - tokens[token]!;
-      // The type comes first
-      if (size === 0) return undefined;
+      const end = starts[token + 1]! - 1;
+      for (let from = starts[token]!; from < end; from++) {
+        expanded[to++] = bytes[from]!;
+      }
     }
-    ends[i] = at;
-    left -= size;
-    if (size < 2 || size > MAX_NAME || left < 0) return undefined;
+    const size = to - before;
+    if (size < 2 || size > MAX_NAME || to > expanded.length) return undefined;
+    ends[i] = to;
   }
-  return { bytes, tokens, starts, ends };
+  return new KernelSymbols(expanded.subarray(0, to), ends, addresses);
 }
