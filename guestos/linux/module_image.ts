@@ -112,11 +112,19 @@ export class ModuleImage implements CodeImage {
     const address = (section: number): bigint =>
       // What is not kept lies behind everything, where no code is
       layout.get(section) ?? base + BigInt(end + section);
-    const symbolAddress = (index: number, inCallSites: boolean): bigint => {
+    // Most are used many times
+    const known = new Map<number, bigint>();
+    const symbolAddress = (index: number, isKey: boolean): bigint => {
+      if (isKey) return findSymbol(index, isKey);
+      const address = known.get(index) ?? findSymbol(index, isKey);
+      known.set(index, address);
+      return address;
+    };
+    const findSymbol = (index: number, isKey: boolean): bigint => {
       const { name, section, value } = file.symbol(index);
       if (section === ABSOLUTE) return BigInt(value);
       if (section !== UNDEFINED) return address(section) + BigInt(value);
-      const wanted = inCallSites && name.startsWith(TRAMPOLINE)
+      const wanted = isKey && name.startsWith(TRAMPOLINE)
         // Of keys that are not exported the loader knows the trampoline
         ? KEY + name.slice(TRAMPOLINE.length)
         : name;
