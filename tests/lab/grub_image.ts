@@ -11,7 +11,8 @@ const PLATFORMS: Readonly<Record<LinuxGuestType, string>> = {
   pvh: "i386-xen_pvh",
 };
 
-const MODULES = ["linux", "memdisk", "tar"];
+// The last three unpack the kernel, which a PV guest's does not do itself.
+const MODULES = ["linux", "memdisk", "tar", "xzio", "gcry_crc", "gcry_sha256"];
 
 /**
  * Makes GRUB for a guest of Xen, with a Linux guest's kernel and initramfs in
