@@ -1,4 +1,4 @@
-import { assert, assertEquals, assertMatch } from "@std/assert";
+import { assert, assertEquals } from "@std/assert";
 import { isBootLoader } from "../guestos/boot_loader.ts";
 import { grubImage, type Guest, type Lab, linuxGuest } from "./lab/mod.ts";
 import { attackLab, KERNEL } from "./linux/attacks/attack_lab.ts";
@@ -7,7 +7,6 @@ import { assertRefused } from "./support/assert_refused.ts";
 import { Monitor } from "./support/monitor.ts";
 import type { PrintedEvent } from "./support/printed_event.ts";
 import { runXkmon } from "./support/run_xkmon.ts";
-import { XKMON } from "./support/start_lab.ts";
 
 const GRUB = "/boot/grub";
 const NAME = "grub";
@@ -19,7 +18,8 @@ const LIMIT = 240_000;
 /** Starts a guest whose kernel has moved, and asks it where that is. */
 async function movedGuest(lab: Lab, memory: number): Promise<[Guest, bigint]> {
   const config = { name: NAME, type: "pvh", kernel: GRUB, memory };
-  while (true) {
+  // Of about 500 places that it chooses from, one is where it is linked to
+  for (let tries = 0; tries < 3; tries++) {
     const guest = await lab.createGuest(config);
     await guest.waitForConsole(/guest ready/, LIMIT);
     const terminal = `/local/domain/${await guest.domid()}/console/tty`;
@@ -29,9 +29,9 @@ async function movedGuest(lab: Lab, memory: number): Promise<[Guest, bigint]> {
     const [, text] = await guest.waitForConsole(/^(\w{16}) T _text/m, LIMIT);
     const base = BigInt(`0x${text}`);
     if (base !== LINKED) return [guest, base];
-    // One of about 500 places that it chooses from
     await guest.destroy();
   }
+  throw new Error("the kernel does not move");
 }
 
 function notices(events: readonly PrintedEvent[]): string[] {
@@ -89,16 +89,6 @@ Deno.test("a kernel that GRUB loaded and that moved itself", async (t) => {
       },
     );
   }
-
-  await t.step("is clean to a scan without an option", async () => {
-    const { code, stdout, stderr } = await lab.run(
-      [XKMON, "scan", "--dom", NAME],
-      { check: false, timeoutMs: LIMIT },
-    );
-    assertEquals([code, stderr], [0, ""]);
-    assertMatch(stdout, /is a boot loader and not the kernel: the first/);
-    assertMatch(stdout, /scan: clean\n$/);
-  });
 
   await t.step("is not judged by GRUB if that is named", async () => {
     const result = await runXkmon(
