@@ -33,7 +33,7 @@ function isExpected(by: string): boolean {
     case "kprobe":
       return PROBES.includes(names!);
     case "BPF program":
-      return /^bpf_trampoline_\d+(_\d+)?$/.test(names!);
+      return /^bpf_(trampoline_\d+(_\d+)?|dispatcher_xdp)$/.test(names!);
   }
   return false;
 }
