@@ -228,8 +228,8 @@ export class LzmaDecoder {
     const slot = bits.tree(chances, DISTANCE_SLOT + kind * 64, 6);
     if (slot < 4) return slot;
     const width = (slot >> 1) - 1;
-    // No shift: the farthest distances have 32 bits
-    const base = (2 + (slot & 1)) * 2 ** width;
+    // The farthest distances have 32 bits
+    const base = (2 + (slot & 1)) << width >>> 0;
     if (slot < 14) {
       const at = DISTANCE_MIDDLE + base - slot;
       return base + bits.reversedTree(chances, at, width);

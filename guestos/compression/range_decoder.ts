@@ -78,11 +78,33 @@ export class RangeDecoder {
    * @param width Bits
    */
   tree(chances: Uint16Array, at: number, width: number): number {
+    // As `bit`, with all at hand: most bits are read here
+    let range = this.#range;
+    let code = this.#code;
     let node = 1;
-    for (let i = 0; i < width; i++) {
-      node = (node << 1) | this.bit(chances, at + node);
+    const end = 1 << width;
+    while (node < end) {
+      const index = at + node;
+      const chance = chances[index]!;
+      const bound = Math.imul(range >>> 11, chance);
+      node <<= 1;
+      if (code >>> 0 < bound >>> 0) {
+        range = bound;
+        chances[index] = chance + ((2048 - chance) >> 5);
+      } else {
+        range = (range - bound) | 0;
+        code = (code - bound) | 0;
+        chances[index] = chance - (chance >> 5);
+        node |= 1;
+      }
+      if (range >>> 0 < REFILL_BELOW) {
+        range <<= 8;
+        code = (code << 8) | this.#next();
+      }
     }
-    return node - (1 << width);
+    this.#range = range;
+    this.#code = code;
+    return node - end;
   }
 
   /** As {@linkcode RangeDecoder.tree}, but the lowest bit first. */
