@@ -1,4 +1,4 @@
-import { NOISE_KINDS, type NoiseKind } from "./noise_kinds.ts";
+import { missingNoise, type NoiseKind } from "./noise_kinds.ts";
 import type { NoiseResult } from "./noise_result.ts";
 
 /** Functions that ftrace calls on behalf of the noise. */
@@ -55,11 +55,8 @@ export function judgeNoise(
     const { rule, address, symbol, summary } = finding;
     wrong.push(`false alarm: ${rule.id} ${address} ${symbol}: ${summary}`);
   }
-  for (const kind of kinds) {
-    for (const what of NOISE_KINDS[kind]) {
-      if (counts.get(`${kind}.${what}`)) continue;
-      wrong.push(`no noise: ${kind}.${what}`);
-    }
+  for (const name of missingNoise(kinds, counts)) {
+    wrong.push(`no noise: ${name}`);
   }
   const owners = new Set(
     events.flatMap(({ instrumentation }) => instrumentation?.by ?? []),

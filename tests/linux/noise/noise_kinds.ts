@@ -14,3 +14,13 @@ export const NOISE_KINDS = {
 
 /** A name in {@linkcode NOISE_KINDS}. */
 export type NoiseKind = keyof typeof NOISE_KINDS;
+
+/** What of some kinds of noise has not happened yet, by the guest's counts. */
+export function missingNoise(
+  kinds: readonly NoiseKind[],
+  counts: ReadonlyMap<string, number>,
+): string[] {
+  return kinds.flatMap((kind) =>
+    NOISE_KINDS[kind].map((what) => `${kind}.${what}`)
+  ).filter((name) => !counts.get(name));
+}

@@ -5,7 +5,7 @@ import { buildXkmon } from "../../support/build_xkmon.ts";
 import { Monitor } from "../../support/monitor.ts";
 import { XKMON } from "../../support/start_lab.ts";
 import { noiseGuest } from "./noise_guest.ts";
-import type { NoiseKind } from "./noise_kinds.ts";
+import { missingNoise, type NoiseKind } from "./noise_kinds.ts";
 import type { NoiseResult } from "./noise_result.ts";
 import { readCounts } from "./read_counts.ts";
 
@@ -17,6 +17,8 @@ const STANDSTILL = 300_000;
 const BOOT_LIMIT = 180_000;
 const ARM_LIMIT = 300_000;
 const END_LIMIT = 300_000;
+/** How much longer it goes on at most until all kinds of noise were there, ms */
+const MORE = 300_000;
 /** How long the guest is watched when the noise is over, ms */
 const SILENCE = 15_000;
 /** Ticks of processor time in a second, in `/proc` */
@@ -30,6 +32,7 @@ export interface NoiseOptions {
   readonly version: LinuxVersion;
   readonly type: LinuxGuestType;
   readonly kinds: readonly NoiseKind[];
+  /** At least; it goes on until there was every kind, if that is not long. */
   readonly minutes: number;
   /** Processors of the guest. */
   readonly vcpus: number;
@@ -110,12 +113,18 @@ export async function runNoise(
   let failure: string | undefined;
   let told = "";
   let changed = start;
-  while (failure === undefined && Date.now() < end) {
+  let isAll = false;
+  while (
+    failure === undefined &&
+    (Date.now() < end || !isAll && Date.now() < end + MORE)
+  ) {
     await sleep(LOOK_EVERY);
-    const counts = [...readCounts(await guest.console())].join(" ");
-    if (counts !== told) changed = Date.now();
-    told = counts;
-    tell(counts);
+    const counts = readCounts(await guest.console());
+    isAll = missingNoise(options.kinds, counts).length === 0;
+    const text = [...counts].join(" ");
+    if (text !== told) changed = Date.now();
+    told = text;
+    tell(text);
     if (monitor.job.code !== undefined) failure = "xkmon ended by itself";
     else if (Date.now() - changed > STANDSTILL) failure = "the guest is stuck";
   }
