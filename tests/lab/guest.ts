@@ -80,6 +80,12 @@ export class Guest {
     );
   }
 
+  /** Types a line on its console. */
+  async type(line: string): Promise<void> {
+    const terminal = await this.xenstoreRead("console/tty");
+    await this.#lab.run(`echo '${line}' >${terminal}`);
+  }
+
   /**
    * Asks the guest to shut down, and waits until it has.
    *

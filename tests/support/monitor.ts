@@ -58,12 +58,13 @@ export class Monitor implements AsyncDisposable {
   }
 
   /** Waits until every rule is at work on a domain, or on any at all. */
-  async armed(domid?: number): Promise<PrintedEvent> {
+  async armed(domid?: number, timeoutMs = LIMIT): Promise<PrintedEvent> {
     return await this.waitFor(
       "a guarded guest",
       ({ type, phase, domain }) =>
         type === "armed" && phase === "running" &&
         (domid === undefined || domain.id === domid),
+      timeoutMs,
     );
   }
 

@@ -81,11 +81,7 @@ export class AttackSession implements AsyncDisposable {
       lab,
       ...["--dom", name, "--on-attack", "report", "--interval", INTERVAL],
     );
-    await monitor.waitFor(
-      "a guarded guest",
-      ({ type, phase }) => type === "armed" && phase === "running",
-      OPEN_LIMIT,
-    );
+    await monitor.armed(undefined, OPEN_LIMIT);
     const attacker = await Attacker.start(lab, name);
     const session = new AttackSession(type, guest, monitor, attacker);
     await session.#quiet();

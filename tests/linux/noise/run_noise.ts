@@ -81,13 +81,8 @@ export async function runNoise(
   });
   await guest.waitForConsole(/guest ready/, BOOT_LIMIT);
   tell("the guest is up");
-  const terminal = await lab.run(
-    `xenstore-read /local/domain/${await guest.domid()}/console/tty`,
-  );
-  const command = (line: string) =>
-    lab.run(`echo '${line}' >${terminal.stdout.trim()}`);
   const begin = async () => {
-    await command(`begin ${options.kinds.join(" ")}`);
+    await guest.type(`begin ${options.kinds.join(" ")}`);
     await guest.waitForConsole(/noise begins/, BOOT_LIMIT);
     tell("the noise begins");
   };
@@ -99,11 +94,7 @@ export async function runNoise(
     ...["--dom", guest.name, "--on-attack", "report", "--interval", "1"],
     ...["--modules", `${RAMDISK}/lib/modules`],
   );
-  await monitor.waitFor(
-    "a guarded guest",
-    ({ type, phase }) => type === "armed" && phase === "running",
-    ARM_LIMIT,
-  );
+  await monitor.armed(undefined, ARM_LIMIT);
   const armSeconds = (Date.now() - armStart) / 1000;
   tell(`xkmon is armed after ${Math.round(armSeconds)} s`);
   if (!options.early) await begin();
@@ -130,7 +121,7 @@ export async function runNoise(
   }
   const seconds = (Date.now() - start) / 1000;
   try {
-    await command("end");
+    await guest.type("end");
     await guest.waitForConsole(/noise ends/, END_LIMIT);
     tell("the noise ends");
     await sleep(SILENCE);
