@@ -8,14 +8,12 @@ import { buildProgram } from "../dom0/build_program.ts";
 import { Lab } from "../lab/mod.ts";
 import { buildXkmon } from "../support/build_xkmon.ts";
 import { buildBaseline } from "./build_baseline.ts";
+import { busyText } from "./busy_text.ts";
 import { compareSpeed } from "./compare_speed.ts";
 import { idleCost } from "./idle_cost.ts";
 import { machineText } from "./machine_text.ts";
 import { renderRows, type Row } from "./row.ts";
 import { timeToPause } from "./time_to_pause.ts";
-
-/** Load from which on others share the processors with the lab's two CPUs. */
-const BUSY = 2.5;
 
 const PARTS = {
   compare: (lab: Lab) => compareSpeed(lab, "/root/compare", "/root/baseline"),
@@ -50,12 +48,4 @@ for (const [name, measure] of wanted) {
 }
 console.log(renderRows(rows));
 console.log(`\n${await machineText(lab)}`);
-console.log(
-  `Load average after each part: ${
-    loads.map((load) => load.toFixed(1)).join(", ")
-  }${
-    Math.max(...loads) > BUSY
-      ? ". The machine was busy with other work: these figures are not final."
-      : "."
-  }`,
-);
+console.log(busyText(loads));
