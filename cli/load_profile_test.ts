@@ -197,3 +197,19 @@ Deno.test("a boot loader in the place of an enrolled kernel is refused", () =>
       "is not the kernel file that was enrolled",
     );
   }));
+
+Deno.test("a directory of modules that is none, or has none, is refused with what to do", () =>
+  withKernel(async ({ file, options }) => {
+    const refused = (modules: string, message: string) =>
+      assertRejects(
+        () => loadKernel(file, { ...options, modules }),
+        UsageError,
+        message,
+      );
+    for (const path of [file, `${file}-gone`]) {
+      await refused(path, `--modules takes a directory, and ${path} is none`);
+    }
+    const empty = await Deno.makeTempDir();
+    await refused(empty, `${empty} has no files of kernel modules (.ko)`);
+    await Deno.remove(empty);
+  }));
