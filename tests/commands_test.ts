@@ -33,7 +33,7 @@ Deno.test("looking at a guest", async (t) => {
     assertMatch(stdout, /type +PV guest on Xen 4\.17\./);
     assertMatch(stdout, RegExp(`kernel +${KERNEL}\n`));
     assertMatch(stdout, /memory +12288 pages \(49152 KiB\)/);
-    assertMatch(stdout, /vcpu +0: (blocked|running) on CPU 0, ran \d/);
+    assertMatch(stdout, /vcpu +0: (blocked|runnable|running) on CPU 0, ran \d/);
     assertMatch(stdout, /device +console 0: .*, backend in domain 0/);
 
     const json = await runXkmon(lab, "info", "--json", ...GUARD);
