@@ -85,12 +85,16 @@ export function predictText(
  * no verdict than thousands of findings that are none.
  *
  * @throws {ProfileError} If it does
+ * @throws {SyntaxError} If its file does not tell
  */
 function refuseUnknown(
   image: LinuxImage,
   guest: GuestReader,
   found: Uint8Array,
 ): void {
+  if (image.isOfFile && image.section(".altinstructions") === undefined) {
+    throw new SyntaxError("The kernel's alternatives are of an unknown kind");
+  }
   const nops = image.offset("ideal_nops");
   const usual = image.offset("p6_nops");
   if (nops !== undefined && guest.pointer(nops) !== usual) {

@@ -1,4 +1,4 @@
-import { assertEquals } from "@std/assert";
+import { assertEquals, assertThrows } from "@std/assert";
 import { predictText } from "./predict_text.ts";
 import { BASE, hex, ImageBuilder, s32 } from "./testing/image_builder.ts";
 import { KernelBytes } from "./testing/kernel_bytes.ts";
@@ -19,7 +19,9 @@ const PV_OPS = 0x6120;
 const FEATURE = 3;
 
 /** A kernel with one place of each kind: what it has in its file. */
-function kernel({ ofFile = true, paravirtLast = false } = {}): ImageBuilder {
+function kernel(
+  { ofFile = true, paravirtLast = false, alternatives = true } = {},
+): ImageBuilder {
   const builder = new ImageBuilder();
   const { types, view } = builder;
   types.struct("alt_instr", 14, []);
@@ -60,7 +62,8 @@ function kernel({ ofFile = true, paravirtLast = false } = {}): ImageBuilder {
   builder.put(0x100, hex("0f 0b 90 90 90")).put(0x4000, hex("0f 01 cb"))
     .put(0x5000, s32(0x100 - 0x5000)).put(0x5004, s32(0x4000 - 0x5004));
   view.setUint16(0x5008, FEATURE, true);
-  builder.put(0x500c, [5, 3]).section(".altinstructions", 0x5000, 14);
+  builder.put(0x500c, [5, 3]);
+  if (alternatives) builder.section(".altinstructions", 0x5000, 14);
   // Call of rax, return, mark of a branch's target, pointer
   builder.put(0x200, branch(CALL, 0x200, THUNKS))
     .relative(".retpoline_sites", 0x5020, [0x200])
@@ -209,6 +212,16 @@ Deno.test("up to 5.11 paravirt calls are patched last, over alternatives", () =>
     }).differing,
     [],
   );
+});
+
+Deno.test("a file that does not tell of its alternatives is refused, memory need not tell", () => {
+  assertThrows(
+    () => run(kernel({ alternatives: false }), BOOTED),
+    SyntaxError,
+    "of an unknown kind",
+  );
+  const { sites } = run(kernel({ alternatives: false, ofFile: false }), BOOTED);
+  assertEquals(sites.length, 4);
 });
 
 Deno.test("of a kernel that only memory tells, the places that change are predicted", () => {
