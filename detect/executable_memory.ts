@@ -48,7 +48,6 @@ export class ExecutableMemory implements Detector {
   /** Since when not all lists could be read */
   #incompleteSince: number | undefined;
   readonly #standsStill: boolean;
-  readonly #looks: number;
   #trapped: Uint8Array<ArrayBuffer> = new Uint8Array(0);
 
   /** @param standsStill Whether nothing can change between two looks */
@@ -62,7 +61,10 @@ export class ExecutableMemory implements Detector {
     this.#symbols = symbols;
     this.#map = map;
     this.#standsStill = standsStill;
-    this.#looks = standsStill ? 1 : LOOKS;
+  }
+
+  get #looks(): number {
+    return this.#standsStill ? 1 : LOOKS;
   }
 
   *check(full: boolean): Generator<Told> {

@@ -1,3 +1,4 @@
+import { alignUp } from "./align_up.ts";
 import { nameEnd } from "./elf_name.ts";
 
 /** A note in an ELF file. */
@@ -70,8 +71,4 @@ function ownerOf(bytes: Uint8Array, at: number, size: number): string {
   const end = nameEnd(bytes, at, at + size);
   if (end === undefined) return "";
   return String.fromCharCode(...bytes.subarray(at, end));
-}
-
-function alignUp(value: number, unit: number): number {
-  return Math.ceil(value / unit) * unit;
 }

@@ -1,3 +1,4 @@
+import { holds, MAGICS } from "./compression/magic.ts";
 import { unpackGzip } from "./compression/unpack_gzip.ts";
 import { unpackLz4 } from "./compression/unpack_lz4.ts";
 import { unpackXz } from "./compression/unpack_xz.ts";
@@ -6,9 +7,7 @@ import { MAX_FILE_SIZE } from "./read_bounded_file.ts";
 
 /** A way that Linux' build packs a kernel. */
 interface Compression {
-  readonly name: string;
-  /** The first bytes of what is packed so */
-  readonly magic: readonly number[];
+  readonly name: keyof typeof MAGICS;
   /** Bytes at its end that are not the compression's own: the size */
   readonly trailer?: number;
   readonly unpack?: (
@@ -23,13 +22,13 @@ const SIZE_SIZE = 4;
 /** From `linux/arch/x86/boot/compressed/Makefile` and `linux/lib/decompress.c` */
 const COMPRESSIONS: readonly Compression[] = [
   // Its own last bytes are the size
-  { name: "gzip", magic: [0x1f, 0x8b], trailer: 0, unpack: unpackGzip },
-  { name: "xz", magic: [0xfd, 0x37, 0x7a, 0x58, 0x5a, 0x00], unpack: unpackXz },
-  { name: "lz4", magic: [0x02, 0x21, 0x4c, 0x18], unpack: unpackLz4 },
-  { name: "zstd", magic: [0x28, 0xb5, 0x2f, 0xfd], unpack: unpackZstd },
-  { name: "bzip2", magic: [0x42, 0x5a, 0x68] },
-  { name: "lzma", magic: [0x5d, 0x00, 0x00] },
-  { name: "lzo", magic: [0x89, 0x4c, 0x5a, 0x4f] },
+  { name: "gzip", trailer: 0, unpack: unpackGzip },
+  { name: "xz", unpack: unpackXz },
+  { name: "lz4", unpack: unpackLz4 },
+  { name: "zstd", unpack: unpackZstd },
+  { name: "bzip2" },
+  { name: "lzma" },
+  { name: "lzo" },
 ];
 
 const ELF_MAGIC = [0x7f, 0x45, 0x4c, 0x46];
@@ -74,8 +73,8 @@ export function kernelImagePayload(
     );
   }
   const payload = packedPayload(bytes, path);
-  const compression = COMPRESSIONS.find(({ magic }) =>
-    holds(payload, 0, magic)
+  const compression = COMPRESSIONS.find(({ name }) =>
+    holds(payload, 0, MAGICS[name])
   );
   if (compression === undefined) {
     throw new SyntaxError(`The payload of ${path} is packed in an unknown way`);
@@ -123,14 +122,6 @@ function packedPayload(bytes: Uint8Array, path: string): Uint8Array {
     throw new SyntaxError(`The payload of ${path} has ${length} bytes only`);
   }
   return bytes.subarray(start, start + length);
-}
-
-function holds(
-  bytes: Uint8Array,
-  at: number,
-  magic: readonly number[],
-): boolean {
-  return magic.every((byte, i) => bytes[at + i] === byte);
 }
 
 function uint32(bytes: Uint8Array, at: number): number {

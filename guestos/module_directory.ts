@@ -8,7 +8,7 @@ const MAX_DEPTH = 32;
 const MAX_SIZE = 128 << 20;
 
 /** A file that a module may have been loaded from. */
-export interface ModuleImage {
+export interface UnpackedModule {
   /** For messages */
   readonly path: string;
   /** The unpacked ELF file */
@@ -69,7 +69,7 @@ export class ModuleDirectory {
    * @throws {SyntaxError} If a file is damaged
    * @throws {RangeError} If a file is too large
    */
-  *files(name: string): Generator<ModuleImage> {
+  *files(name: string): Generator<UnpackedModule> {
     for (const path of this.#paths.get(name) ?? []) {
       const { size } = Deno.statSync(path);
       if (size > MAX_SIZE) throw new RangeError(`${path} is too large`);

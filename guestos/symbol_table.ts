@@ -1,3 +1,5 @@
+import { firstIndex } from "./first_index.ts";
+
 /** A name for an address in the guest's kernel. */
 export interface GuestSymbol {
   readonly name: string;
@@ -137,16 +139,10 @@ class SymbolList implements SymbolSource {
     return symbol;
   }
 
-  /** Binary search for the last symbol that does not start after `address`. */
+  /** The last symbol that does not start after `address`. */
   #lastAtOrBelow(address: bigint): number {
-    let low = 0;
-    let high = this.#addresses.length;
-    while (low < high) {
-      const middle = (low + high) >>> 1;
-      if (this.#addresses[middle]! <= address) low = middle + 1;
-      else high = middle;
-    }
-    return low - 1;
+    const addresses = this.#addresses;
+    return firstIndex(addresses.length, (i) => addresses[i]! > address) - 1;
   }
 }
 

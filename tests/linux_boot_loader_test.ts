@@ -22,10 +22,7 @@ async function movedGuest(lab: Lab, memory: number): Promise<[Guest, bigint]> {
   for (let tries = 0; tries < 3; tries++) {
     const guest = await lab.createGuest(config);
     await guest.waitForConsole(/guest ready/, LIMIT);
-    const terminal = `/local/domain/${await guest.domid()}/console/tty`;
-    await lab.run(
-      `echo "grep ' _text$' /proc/kallsyms" >$(xenstore-read ${terminal})`,
-    );
+    await guest.type('grep " _text$" /proc/kallsyms');
     const [, text] = await guest.waitForConsole(/^(\w{16}) T _text/m, LIMIT);
     const base = BigInt(`0x${text}`);
     if (base !== LINKED) return [guest, base];
@@ -60,11 +57,7 @@ Deno.test("a kernel that GRUB loaded and that moved itself", async (t) => {
           lab,
           ...["--dom", NAME, "--on-attack", "report", ...options],
         );
-        const { regions } = await monitor.waitFor(
-          "a guarded guest",
-          ({ type, phase }) => type === "armed" && phase === "running",
-          LIMIT,
-        );
+        const { regions } = await monitor.armed(undefined, LIMIT);
         assertEquals(regions![0]!.source, source);
         const told = notices(await monitor.events());
         const where = `kernel at 0x${base.toString(16)} by LSTAR, `;

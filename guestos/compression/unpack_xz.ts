@@ -1,6 +1,6 @@
 import { undoX86Filter } from "./undo_x86_filter.ts";
 import { unpackLzma2 } from "./unpack_lzma2.ts";
-import { XzReader } from "./xz_reader.ts";
+import { MAX_BLOCKS, XzReader } from "./xz_reader.ts";
 
 const HEADER_MAGIC = "\xfd7zXZ\0";
 const FOOTER_MAGIC = "YZ";
@@ -18,9 +18,6 @@ const X86_FILTER = 0x04;
 const LZMA2_FILTER = 0x21;
 /** The number that stands for the largest dictionary, 4 GiB. */
 const MAX_DICTIONARY_BITS = 40;
-
-/** A kernel has one, or one per 96 MiB. */
-const MAX_BLOCKS = 1024;
 
 /** The sizes of a block, as the index lists them. */
 interface BlockSizes {

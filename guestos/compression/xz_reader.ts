@@ -1,5 +1,8 @@
 import { node } from "../node.ts";
 
+/** Blocks that a file may have: a kernel has one, or one per 96 MiB */
+export const MAX_BLOCKS = 1024;
+
 /** Bytes of a number in XZ's variable coding, at most. */
 const MAX_NUMBER_SIZE = 9;
 

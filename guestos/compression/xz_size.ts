@@ -1,8 +1,7 @@
-import { XzReader } from "./xz_reader.ts";
+import { MAX_BLOCKS, XzReader } from "./xz_reader.ts";
 
 /** Bytes of the footer: checksum, size of the index, flags, magic */
 const FOOTER_SIZE = 12;
-const MAX_BLOCKS = 1024;
 
 /**
  * Bytes that an .xz file of one stream states to unpack to, by its index.

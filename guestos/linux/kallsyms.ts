@@ -1,3 +1,4 @@
+import { alignUp } from "../align_up.ts";
 import { KernelSymbols } from "./kernel_symbols.ts";
 
 /** Bytes of memory and where they lie. */
@@ -101,10 +102,6 @@ export function findKallsyms(
     if (symbols !== undefined) return symbols;
   }
   return undefined;
-}
-
-function alignUp(value: number, unit: number): number {
-  return Math.ceil(value / unit) * unit;
 }
 
 function alignDown(value: number, unit: number): number {

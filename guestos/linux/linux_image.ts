@@ -1,3 +1,4 @@
+import { firstIndex } from "../first_index.ts";
 import { SymbolTable } from "../symbol_table.ts";
 import type { Btf } from "./btf.ts";
 import { type KernelSymbol, KernelSymbols } from "./kernel_symbols.ts";
@@ -190,12 +191,5 @@ class Starts {
 
 /** Position of the first of ascending numbers that is at least so large. */
 function firstFrom(numbers: Float64Array, wanted: number): number {
-  let low = 0;
-  let high = numbers.length;
-  while (low < high) {
-    const middle = (low + high) >>> 1;
-    if (numbers[middle]! < wanted) low = middle + 1;
-    else high = middle;
-  }
-  return low;
+  return firstIndex(numbers.length, (index) => numbers[index]! >= wanted);
 }

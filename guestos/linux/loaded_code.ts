@@ -2,6 +2,7 @@ import type { LoadedCode, TrustedCode } from "../profile.ts";
 import type { KernelModule } from "./code_owners.ts";
 import type { GuestState } from "./guest_state.ts";
 import { moduleSites } from "./module_sites.ts";
+import { patchSites } from "./patches/patch_sites.ts";
 import {
   type ModulePredictor,
   type PredictedModule,
@@ -75,12 +76,7 @@ function trust(
   }
   const sites = moduleSites(state, module, thunk);
   const bytes = found.slice();
-  for (const { at, size, forms } of sites) {
-    const place = at - Number(module.text.start - state.image.base);
-    const all = forms(state.data);
-    const now = found.subarray(place, place + size).toHex();
-    if (all.some((form) => form.toHex() === now)) continue;
-    bytes.set(all[0]!, place);
-  }
+  const start = Number(module.text.start - state.image.base);
+  patchSites({ text: bytes, found, guest: state.data }, sites, start);
   return { bytes, sites, ...(doubt === undefined ? {} : { doubt }) };
 }

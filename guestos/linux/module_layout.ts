@@ -1,3 +1,4 @@
+import { alignUp } from "../align_up.ts";
 import type { ElfSection } from "../elf_file.ts";
 import type { KernelModule } from "./code_owners.ts";
 import type { KernelReader } from "./kernel_reader.ts";
@@ -93,10 +94,6 @@ function layOut(
     places.set(perCpu, reader.pointer(module, "module", "percpu"));
   }
   return places;
-}
-
-function alignUp(offset: number, alignment: number): number {
-  return Math.ceil(offset / alignment) * alignment;
 }
 
 function kindOf(

@@ -1,3 +1,4 @@
+import { firstIndex } from "../first_index.ts";
 import type { GuestSymbol, SymbolSource } from "../symbol_table.ts";
 import type { KernelSymbols } from "./kernel_symbols.ts";
 
@@ -53,14 +54,10 @@ export class SizedSymbols implements SymbolSource {
 
   /** The first position behind an address. */
   #behind(address: bigint): number {
-    let low = 0;
-    let high = this.size;
-    while (low < high) {
-      const middle = (low + high) >>> 1;
-      if (this.#symbols.address(middle) <= address) low = middle + 1;
-      else high = middle;
-    }
-    return low;
+    return firstIndex(
+      this.size,
+      (index) => this.#symbols.address(index) > address,
+    );
   }
 }
 

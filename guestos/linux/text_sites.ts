@@ -1,3 +1,4 @@
+import { firstIndex } from "../first_index.ts";
 import type { CodeChange, CodeState, LivingCode } from "../profile.ts";
 import type { CodeOwners, FtraceHook } from "./code_owners.ts";
 import { describeCode } from "./describe_code.ts";
@@ -99,14 +100,12 @@ export class TextSites implements LivingCode {
   }
 
   #siteAt(offset: number): TextSite | undefined {
-    let low = 0;
-    let high = this.#starts.length;
-    while (low < high) {
-      const middle = (low + high) >>> 1;
-      if (this.#starts[middle]! <= offset) low = middle + 1;
-      else high = middle;
-    }
-    const site = this.#sites[low - 1];
+    const starts = this.#starts;
+    const behind = firstIndex(
+      starts.length,
+      (index) => starts[index]! > offset,
+    );
+    const site = this.#sites[behind - 1];
     return site !== undefined && offset < site.at + site.size
       ? site
       : undefined;
