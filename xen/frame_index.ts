@@ -1,5 +1,3 @@
-import { firstIndex } from "../guestos/first_index.ts";
-
 const INDEX_BITS = 28;
 const HIGH_PER_FRAME = 2 ** (32 - INDEX_BITS);
 
@@ -51,11 +49,16 @@ export class FrameIndex {
   find(frame: number): number | undefined {
     const high = Math.floor(frame / HIGH_PER_FRAME);
     const low = (frame % HIGH_PER_FRAME) * MAX_PAGES;
-    const from = firstIndex(this.#entries.length, (index) => {
-      const thisHigh = this.#words[2 * index + 1]!;
-      return thisHigh > high ||
-        thisHigh === high && this.#words[2 * index]! >= low;
-    });
+    let from = 0;
+    let to = this.#entries.length;
+    while (from < to) {
+      const middle = (from + to) >>> 1;
+      const midHigh = this.#words[2 * middle + 1]!;
+      const before = midHigh < high ||
+        midHigh === high && this.#words[2 * middle]! < low;
+      if (before) from = middle + 1;
+      else to = middle;
+    }
     if (from === this.#entries.length) return undefined;
     const position = this.#words[2 * from]! - low;
     const found = this.#words[2 * from + 1] === high &&
