@@ -35,7 +35,8 @@ export function moduleSites(
   const offset = (address: bigint) => Number(address - image.base);
   const start = offset(module.text.start);
   const end = start + module.text.size;
-  const inside = (at: number) => at >= start && at + BRANCH_SIZE <= end;
+  const inside = (at: number, size = BRANCH_SIZE) =>
+    at >= start && at + size <= end;
   const sites: TextSite[] = [];
 
   const jumps = table(reader, module, "jump_entries", "num_jump_entries");
@@ -58,9 +59,9 @@ export function moduleSites(
     const at = offset(place) + new DataView(entry.buffer).getInt32(0, true);
     if (!inside(at)) continue;
     const code = reader.bytes(image.address(at), BRANCH_SIZE + 1);
-    sites.push(
-      staticCall(image, thunk, new DataView(entry.buffer), offset(place), code),
-    );
+    const view = new DataView(entry.buffer);
+    const site = staticCall(image, thunk, view, offset(place), code);
+    if (inside(at, site.size)) sites.push(site);
   }
 
   const traced = table(

@@ -102,6 +102,19 @@ Deno.test("places outside of the module's code are left out", () => {
   assertEquals(sites().map(({ kind }) => kind), ["static call"]);
 });
 
+Deno.test("a place that reaches over the end of the module's code is left out", () => {
+  const { memory, sites, call } = setUp();
+  const last = MODULE + BigInt(SIZE) - 5n;
+  memory.write(last, hex("0f 84 00 00 00 00"));
+  call(TABLES + 0x108n, last, KEY + 8n | TAIL);
+  assertEquals(
+    sites().filter(({ kind }) => kind === "static call").map(({ size }) =>
+      size
+    ),
+    [5],
+  );
+});
+
 Deno.test("tables that are not there are empty", () => {
   const { memory, address, sites } = setUp();
   for (
