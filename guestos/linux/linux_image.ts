@@ -13,6 +13,9 @@ export interface ImagePart {
   readonly size: number;
 }
 
+/** Tables of places that the kernel rewrites while it runs. */
+export type CodeTable = "__jump_table" | "mcount_loc" | "static_call_sites";
+
 /** What an image is made of. */
 export interface ImageParts {
   /** Guest virtual address of `_text` */
@@ -134,6 +137,11 @@ export class LinuxImage {
     return offset === undefined || stop === undefined || stop < offset
       ? undefined
       : { offset, size: stop - offset };
+  }
+
+  /** A table of places that the kernel rewrites while it runs. */
+  table(name: CodeTable): ImagePart | undefined {
+    return this.between(`__start_${name}`, `__stop_${name}`);
   }
 
   /** Names of all symbols at an offset. */

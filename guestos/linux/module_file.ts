@@ -50,7 +50,6 @@ export class ModuleFile {
   #names: Uint8Array;
   /** The same as text: decoding each name by itself takes several times long */
   #text: string;
-  #exports: ReadonlyMap<string, ModuleSymbol> | undefined;
 
   /**
    * @param path For messages
@@ -115,15 +114,6 @@ export class ModuleFile {
   *symbols(): Generator<ModuleSymbol> {
     const count = Math.floor(this.#symbols.byteLength / SYMBOL_SIZE);
     for (let index = 1; index < count; index++) yield this.symbol(index);
-  }
-
-  /** What it defines for other modules, by name. */
-  get exports(): ReadonlyMap<string, ModuleSymbol> {
-    return this.#exports ??= new Map(
-      [...this.symbols()].filter(({ global, section }) =>
-        global && section !== UNDEFINED
-      ).map((symbol) => [symbol.name, symbol]),
-    );
   }
 
   /** The places of a section that depend on where the module is loaded. */

@@ -1,14 +1,24 @@
-import type { ElfSection } from "../elf_file.ts";
+import { alignUp } from "../align_up.ts";
 import type { Btf } from "./btf.ts";
 import { type KernelSymbol, KernelSymbols } from "./kernel_symbols.ts";
-import type { ImagePart, LinuxImage } from "./linux_image.ts";
+import type { CodeTable, ImagePart, LinuxImage } from "./linux_image.ts";
 import { ABSOLUTE, type ModuleFile, UNDEFINED } from "./module_file.ts";
-import { isKept } from "./module_layout.ts";
+import { isCode } from "./module_layout.ts";
 import type { CodeImage } from "./patches/patching.ts";
+import {
+  KEY_PLACE,
+  KEY_PREFIX,
+  STATIC_CALL_STRIDE,
+  TRAMPOLINE_PREFIX,
+} from "./patches/static_calls.ts";
 
-const SHF_EXECINSTR = 4;
-
-/** Tables that tell what the kernel does to a module's code */
+/** Tables of places that the kernel rewrites while it runs, by the kernel's */
+const RUNNING_TABLES: Readonly<Record<CodeTable, string>> = {
+  "__jump_table": "__jump_table",
+  "mcount_loc": "__mcount_loc",
+  "static_call_sites": ".static_call_sites",
+};
+/** And all others that tell what it does to a module's code */
 const TABLES = [
   ".altinstructions",
   ".ibt_endbr_seal",
@@ -16,22 +26,9 @@ const TABLES = [
   ".retpoline_sites",
   ".return_sites",
   ".smp_locks",
-  ".static_call_sites",
-  "__jump_table",
-  "__mcount_loc",
+  ...Object.values(RUNNING_TABLES),
 ];
-/** By the symbols that begin the kernel's own tables of the same kind */
-const OWN_TABLES: Readonly<Record<string, string>> = {
-  "__start___jump_table": "__jump_table",
-  "__start_static_call_sites": ".static_call_sites",
-  "__start_mcount_loc": "__mcount_loc",
-};
-
-/** Names of a static call's trampoline and of its key */
-const TRAMPOLINE = "__SCT__";
-const KEY = "__SCK__";
-const STATIC_CALL_STRIDE = 8;
-const KEY_PLACE = 4;
+const TABLE_ALIGNMENT = 8;
 
 /** `R_X86_64_*`, by bytes and whether they are relative to their own place */
 const RELOCATIONS: ReadonlyMap<number, [number, boolean]> = new Map([
@@ -55,6 +52,17 @@ export interface ModuleParts {
   readonly resolve: (name: string) => bigint | undefined;
 }
 
+/** Where the sections that count are in a module's image. */
+interface Placement {
+  /** Offsets by index of the section: code, then tables */
+  readonly places: ReadonlyMap<number, number>;
+  /** Bytes of code, and of all */
+  readonly textSize: number;
+  readonly size: number;
+  /** Where no section is, up to the end of all memory: offsets */
+  readonly gaps: readonly (readonly [start: number, end: number])[];
+}
+
 /**
  * A module's code as its file says that it must be, relocated for where it is.
  * Offsets count from its first byte of code. The tables lie behind the code,
@@ -70,7 +78,9 @@ export class ModuleImage implements CodeImage {
   /** Bytes of code */
   readonly textSize: number;
   /** Where no section is, up to the end of all memory: offsets */
-  readonly gaps: readonly (readonly [start: number, end: number])[];
+  readonly gaps: Placement["gaps"];
+  /** Offset of the code from the kernel's `_text` */
+  readonly distance: number;
   #kernel: LinuxImage;
   #parts = new Map<string, ImagePart>();
   #own = new Map<string, number>();
@@ -79,94 +89,28 @@ export class ModuleImage implements CodeImage {
    * @throws {SyntaxError} If the file is malformed, or uses a symbol that
    *   nobody defines
    */
-  constructor({ file, base, layout, kernel, resolve }: ModuleParts) {
+  constructor(parts: ModuleParts) {
+    const { file, base, kernel } = parts;
+    const placement = placeSections(parts);
     this.base = base;
     this.btf = kernel.btf;
+    this.textSize = placement.textSize;
+    this.gaps = placement.gaps;
+    this.distance = Number(base - kernel.base);
     this.#kernel = kernel;
-    const places = new Map<number, number>();
-    const gaps: [number, number][] = [];
-    let end = 0;
-    for (const [index, section] of file.sections.entries()) {
-      const address = layout.get(index);
-      if (address === undefined || !isCode(section)) continue;
-      const at = Number(address - base);
-      places.set(index, at);
-      if (at > end) gaps.push([end, at]);
-      end = at + section.size;
-    }
-    this.textSize = end;
-    this.gaps = [...gaps, [end, Infinity]];
-    for (const [index, { name, size }] of file.sections.entries()) {
-      if (!TABLES.includes(name) || !layout.has(index)) continue;
-      const offset = Math.ceil(end / STATIC_CALL_STRIDE) * STATIC_CALL_STRIDE;
-      places.set(index, offset);
-      this.#parts.set(name, { offset, size });
-      end = offset + size;
-    }
-    this.bytes = new Uint8Array(end);
+    this.bytes = new Uint8Array(placement.size);
     this.view = new DataView(this.bytes.buffer);
-    for (const [index, at] of places) {
-      this.bytes.set(file.content(file.sections[index]!), at);
+    for (const [index, offset] of placement.places) {
+      const section = file.sections[index]!;
+      this.bytes.set(file.content(section), offset);
+      this.#parts.set(section.name, { offset, size: section.size });
     }
-
-    const address = (section: number): bigint =>
-      // What is not kept lies behind everything, where no code is
-      layout.get(section) ?? base + BigInt(end + section);
-    // Most are used many times
-    const known = new Map<number, bigint>();
-    const symbolAddress = (index: number, isKey: boolean): bigint => {
-      if (isKey) return findSymbol(index, isKey);
-      const address = known.get(index) ?? findSymbol(index, isKey);
-      known.set(index, address);
-      return address;
-    };
-    const findSymbol = (index: number, isKey: boolean): bigint => {
-      const { name, section, value } = file.symbol(index);
-      if (section === ABSOLUTE) return BigInt(value);
-      if (section !== UNDEFINED) return address(section) + BigInt(value);
-      const wanted = isKey && name.startsWith(TRAMPOLINE)
-        // Of keys that are not exported the loader knows the trampoline
-        ? KEY + name.slice(TRAMPOLINE.length)
-        : name;
-      const found = resolve(wanted);
-      if (found === undefined) {
-        throw new SyntaxError(
-          `${file.path} uses ${name}, which nobody defines`,
-        );
-      }
-      return found;
-    };
-    for (const [index, at] of places) {
-      const { name, size } = file.sections[index]!;
-      const isCalls = name === ".static_call_sites";
-      for (const { offset, type, symbol, addend } of file.relocations(index)) {
-        const [width, relative] = RELOCATIONS.get(type) ?? [0, false];
-        if (width === 0 || offset + width > size) {
-          throw new SyntaxError(
-            `${file.path} is relocated in an unknown way (${type})`,
-          );
-        }
-        const isKey = isCalls && offset % STATIC_CALL_STRIDE === KEY_PLACE;
-        const place = at + offset;
-        const value = symbolAddress(symbol, isKey) + addend -
-          (relative ? base + BigInt(place) : 0n);
-        if (width === 8) this.view.setBigInt64(place, value, true);
-        else this.view.setInt32(place, Number(BigInt.asIntN(32, value)), true);
-      }
+    relocate(this.view, placement, parts);
+    const own = staticCallSymbols(parts);
+    for (const { name, address } of own) {
+      this.#own.set(name, Number(address - base));
     }
-
-    const symbols: KernelSymbol[] = [];
-    for (const { name, section, value } of file.symbols()) {
-      const isOwn = section !== UNDEFINED && layout.has(section) &&
-        (name.startsWith(TRAMPOLINE) || name.startsWith(KEY));
-      if (!isOwn) continue;
-      const at = address(section) + BigInt(value);
-      symbols.push({ name, type: "t", address: at });
-      this.#own.set(name, Number(at - base));
-    }
-    this.symbols = KernelSymbols.from(
-      symbols.sort((a, b) => Number(a.address - b.address)),
-    );
+    this.symbols = KernelSymbols.from(own);
   }
 
   section(name: string): ImagePart | undefined {
@@ -179,29 +123,109 @@ export class ModuleImage implements CodeImage {
     }
   }
 
+  table(name: CodeTable): ImagePart | undefined {
+    return this.section(RUNNING_TABLES[name]);
+  }
+
   offset(name: string): number | undefined {
     const own = this.#own.get(name);
     if (own !== undefined) return own;
     const offset = this.#kernel.offset(name);
-    return offset === undefined
-      ? undefined
-      : offset + Number(this.#kernel.base - this.base);
+    return offset === undefined ? undefined : offset - this.distance;
   }
 
   need(name: string): number {
-    return this.#kernel.need(name) + Number(this.#kernel.base - this.base);
+    return this.#kernel.need(name) - this.distance;
   }
 
   namesAt(offset: number): IteratorObject<string> {
-    return this.#kernel.namesAt(offset + Number(this.base - this.#kernel.base));
-  }
-
-  between(start: string, _end: string): ImagePart | undefined {
-    const table = OWN_TABLES[start];
-    return table === undefined ? undefined : this.#parts.get(table);
+    return this.#kernel.namesAt(offset + this.distance);
   }
 }
 
-function isCode(section: ElfSection): boolean {
-  return isKept(section) && (section.flags & SHF_EXECINSTR) !== 0;
+function placeSections({ file, base, layout }: ModuleParts): Placement {
+  const places = new Map<number, number>();
+  const gaps: [number, number][] = [];
+  let end = 0;
+  for (const [index, section] of file.sections.entries()) {
+    const address = layout.get(index);
+    if (address === undefined || !isCode(section)) continue;
+    const at = Number(address - base);
+    places.set(index, at);
+    if (at > end) gaps.push([end, at]);
+    end = at + section.size;
+  }
+  const textSize = end;
+  gaps.push([textSize, Infinity]);
+  for (const [index, { name, size }] of file.sections.entries()) {
+    if (!TABLES.includes(name) || !layout.has(index)) continue;
+    const offset = alignUp(end, TABLE_ALIGNMENT);
+    places.set(index, offset);
+    end = offset + size;
+  }
+  return { places, textSize, size: end, gaps };
+}
+
+/** Writes what depends on where the module and what it uses are. */
+function relocate(
+  view: DataView,
+  { places, size: end }: Placement,
+  { file, base, layout, resolve }: ModuleParts,
+): void {
+  const find = (name: string): bigint => {
+    const address = resolve(name);
+    if (address !== undefined) return address;
+    throw new SyntaxError(`${file.path} uses ${name}, which nobody defines`);
+  };
+  const addressOf = (index: number): bigint => {
+    const { name, section, value } = file.symbol(index);
+    if (section === ABSOLUTE) return BigInt(value);
+    if (section === UNDEFINED) return find(name);
+    // What is not kept lies behind everything, where no code is
+    const start = layout.get(section) ?? base + BigInt(end + section);
+    return start + BigInt(value);
+  };
+  /** Of keys that are not exported the loader knows the trampoline. */
+  const keyOf = (index: number): bigint => {
+    const { name, section } = file.symbol(index);
+    return section === UNDEFINED && name.startsWith(TRAMPOLINE_PREFIX)
+      ? find(KEY_PREFIX + name.slice(TRAMPOLINE_PREFIX.length))
+      : addressOf(index);
+  };
+  // Most are used many times
+  const known = new Map<number, bigint>();
+  for (const [index, start] of places) {
+    const { name, size } = file.sections[index]!;
+    const isCalls = name === RUNNING_TABLES.static_call_sites;
+    for (const { offset, type, symbol, addend } of file.relocations(index)) {
+      const [width, relative] = RELOCATIONS.get(type) ?? [0, false];
+      if (width === 0 || offset + width > size) {
+        throw new SyntaxError(
+          `${file.path} is relocated in an unknown way (${type})`,
+        );
+      }
+      const isKey = isCalls && offset % STATIC_CALL_STRIDE === KEY_PLACE;
+      const address = isKey
+        ? keyOf(symbol)
+        : known.get(symbol) ?? addressOf(symbol);
+      if (!isKey) known.set(symbol, address);
+      const place = start + offset;
+      const value = address + addend - (relative ? base + BigInt(place) : 0n);
+      if (width === 8) view.setBigInt64(place, value, true);
+      else view.setInt32(place, Number(BigInt.asIntN(32, value)), true);
+    }
+  }
+}
+
+/** The module's own trampolines and keys of static calls, by address. */
+function staticCallSymbols({ file, layout }: ModuleParts): KernelSymbol[] {
+  const symbols: KernelSymbol[] = [];
+  for (const { name, section, value } of file.symbols()) {
+    const start = section === UNDEFINED ? undefined : layout.get(section);
+    const isOne = name.startsWith(TRAMPOLINE_PREFIX) ||
+      name.startsWith(KEY_PREFIX);
+    if (start === undefined || !isOne) continue;
+    symbols.push({ name, type: "t", address: start + BigInt(value) });
+  }
+  return symbols.sort((a, b) => Number(a.address - b.address));
 }

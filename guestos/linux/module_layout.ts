@@ -32,8 +32,13 @@ const KINDS = [
 ] as const;
 type Kind = typeof KINDS[number]["kind"];
 
+/** Whether a section that the loader keeps is code. */
+export function isCode({ flags }: ElfSection): boolean {
+  return (flags & SHF_EXECINSTR) !== 0;
+}
+
 /** Whether the loader keeps a section. */
-export function isKept({ name, flags }: ElfSection): boolean {
+function isKept({ name, flags }: ElfSection): boolean {
   return (flags & SHF_ALLOC) !== 0 && !LEFT_OUT.test(name) &&
     !name.startsWith(INIT);
 }
@@ -96,11 +101,8 @@ function layOut(
   return places;
 }
 
-function kindOf(
-  { name, flags }: ElfSection,
-  afterInit: readonly string[],
-): Kind {
-  if ((flags & SHF_EXECINSTR) !== 0) return "text";
-  if ((flags & SHF_WRITE) === 0) return "rodata";
-  return afterInit.includes(name) ? "after init" : "data";
+function kindOf(section: ElfSection, afterInit: readonly string[]): Kind {
+  if (isCode(section)) return "text";
+  if ((section.flags & SHF_WRITE) === 0) return "rodata";
+  return afterInit.includes(section.name) ? "after init" : "data";
 }

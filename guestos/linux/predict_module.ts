@@ -2,7 +2,7 @@ import type { ModuleDirectory } from "../module_directory.ts";
 import type { KernelModule } from "./code_owners.ts";
 import type { GuestState } from "./guest_state.ts";
 import { KernelReader } from "./kernel_reader.ts";
-import { ModuleFile } from "./module_file.ts";
+import { ModuleFile, UNDEFINED } from "./module_file.ts";
 import { ModuleImage } from "./module_image.ts";
 import { moduleLayout } from "./module_layout.ts";
 import { ftraceSites } from "./patches/ftrace_sites.ts";
@@ -31,9 +31,10 @@ export interface PredictedModule {
   readonly sites: readonly TextSite[];
 }
 
-/** A loaded module with its file. */
+/** A loaded module's file. */
 interface Matched {
   readonly file: ModuleFile;
+  /** Guest virtual addresses by index of the section */
   readonly layout: ReadonlyMap<number, bigint>;
 }
 
@@ -43,7 +44,8 @@ export class ModulePredictor {
   #directory: ModuleDirectory;
   #choices: BootChoices;
   #pv: boolean;
-  #matched = new Map<string, Matched>();
+  /** By name and place of the module: addresses by name */
+  #exports = new Map<string, ReadonlyMap<string, bigint>>();
 
   /**
    * @param choices What the kernel chose when it booted
@@ -92,7 +94,7 @@ export class ModulePredictor {
       kernel,
       resolve: (name) => this.#resolve(name, file),
     });
-    const distance = Number(base - kernel.base);
+    const { distance } = image;
     const { thunk, ...others } = this.#choices;
     const { offset } = thunk;
     const choices: BootChoices = {
@@ -135,9 +137,6 @@ export class ModulePredictor {
   /** The file that a module was loaded from, and where its sections are. */
   #match(module: KernelModule): Matched {
     const { name } = module;
-    const key = `${name} ${module.address}`;
-    const known = this.#matched.get(key);
-    if (known !== undefined) return known;
     const reader = new KernelReader(this.#state.memory, this.#state.image.btf);
     let files = 0;
     for (const { path, bytes } of this.#directory.files(name)) {
@@ -153,15 +152,35 @@ export class ModulePredictor {
       const { buildId } = file;
       const loaded = reader.bytes(at, buildId.length);
       if (!buildId.every((byte, index) => byte === loaded[index])) continue;
-      const matched = { file, layout };
-      this.#matched.set(key, matched);
-      return matched;
+      return { file, layout };
     }
     throw new UnknownModuleError(
       files === 0
         ? `${this.#directory.path} has no file of it`
         : `it was not loaded from the file in ${this.#directory.path}`,
     );
+  }
+
+  /** What a module defines for others: all that is kept of its file. */
+  #exportsOf(module: KernelModule): ReadonlyMap<string, bigint> {
+    const keyOf = ({ name, address }: KernelModule) => `${name} ${address}`;
+    const key = keyOf(module);
+    const known = this.#exports.get(key);
+    if (known !== undefined) return known;
+    // A guest may load and unload without end
+    const loaded = new Set(this.#state.owners.modules.map(keyOf));
+    for (const key of this.#exports.keys()) {
+      if (!loaded.has(key)) this.#exports.delete(key);
+    }
+    const { file, layout } = this.#match(module);
+    const exports = new Map<string, bigint>();
+    for (const { name, section, value, global } of file.symbols()) {
+      const start = section === UNDEFINED ? undefined : layout.get(section);
+      if (!global || start === undefined) continue;
+      exports.set(name, start + BigInt(value));
+    }
+    this.#exports.set(key, exports);
+    return exports;
   }
 
   /** A symbol of the kernel, or of one of the modules that a module needs. */
@@ -171,10 +190,8 @@ export class ModulePredictor {
     if (offset !== undefined) return image.address(offset);
     for (const module of owners.modules) {
       if (!depends.includes(module.name)) continue;
-      const { file, layout } = this.#match(module);
-      const symbol = file.exports.get(name);
-      const section = symbol && layout.get(symbol.section);
-      if (section !== undefined) return section + BigInt(symbol!.value);
+      const address = this.#exportsOf(module).get(name);
+      if (address !== undefined) return address;
     }
     // Not in the image: per-CPU data, up to 6.14
     return image.symbolTable.address(name);

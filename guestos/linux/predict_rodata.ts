@@ -1,4 +1,4 @@
-import type { LinuxImage } from "./linux_image.ts";
+import type { CodeTable, LinuxImage } from "./linux_image.ts";
 
 const PAGE_SIZE = 4096;
 const STRIDE = 8;
@@ -124,16 +124,14 @@ export function* afterInitContradictions(
   yield* tableContradictions(
     image,
     found,
-    "__start___jump_table",
-    "__stop___jump_table",
+    "__jump_table",
     jumpEntry,
     16,
   );
   yield* tableContradictions(
     image,
     found,
-    "__start_static_call_sites",
-    "__stop_static_call_sites",
+    "static_call_sites",
     callEntry,
     STRIDE,
   );
@@ -161,12 +159,11 @@ function callEntry(view: DataView, at: number, place: number): string {
 function* tableContradictions(
   image: LinuxImage,
   found: Uint8Array,
-  start: string,
-  stop: string,
+  name: CodeTable,
   entry: (view: DataView, at: number, place: number) => string,
   stride: number,
 ): Generator<Contradiction> {
-  const table = image.between(start, stop);
+  const table = image.table(name);
   if (table === undefined) return;
   const { offset } = rodataRange(image);
   const view = new DataView(found.buffer, found.byteOffset, found.byteLength);

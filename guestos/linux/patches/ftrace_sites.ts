@@ -6,7 +6,7 @@ import { inText, type Patching } from "./patching.ts";
 /** The calls at the start of functions, which the kernel takes out. */
 export function* ftraceSites(patching: Patching): Generator<TextSite> {
   const { image } = patching;
-  const table = image.between("__start_mcount_loc", "__stop_mcount_loc");
+  const table = image.table("mcount_loc");
   const end = table === undefined ? 0 : table.offset + table.size;
   const form = nop(BRANCH_SIZE);
   for (let entry = table?.offset ?? 0; entry + 8 <= end; entry += 8) {

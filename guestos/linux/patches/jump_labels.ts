@@ -50,7 +50,7 @@ export function jumpLabel(
 /** The places in the kernel's text that jump or not by static keys. */
 export function* jumpLabels(patching: Patching): Generator<TextSite> {
   const { image } = patching;
-  const table = image.between("__start___jump_table", "__stop___jump_table");
+  const table = image.table("__jump_table");
   if (table === undefined) return;
   const end = table.offset + table.size;
   for (let place = table.offset; place + STRIDE <= end; place += STRIDE) {

@@ -1,7 +1,7 @@
 import type { GuestReader } from "../guest_reader.ts";
 import type { Btf } from "../btf.ts";
 import type { KernelSymbols } from "../kernel_symbols.ts";
-import type { ImagePart } from "../linux_image.ts";
+import type { CodeTable, ImagePart } from "../linux_image.ts";
 
 /** Code that the kernel patches: its own, or a module's. */
 export interface CodeImage {
@@ -21,7 +21,7 @@ export interface CodeImage {
   need(name: string): number;
   /** Names of all symbols at an offset */
   namesAt(offset: number): IteratorObject<string>;
-  between(start: string, end: string): ImagePart | undefined;
+  table(name: CodeTable): ImagePart | undefined;
 }
 
 /** A kernel's text on its way from the file to what the guest must have. */

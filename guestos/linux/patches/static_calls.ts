@@ -5,7 +5,10 @@ import { branch, BRANCH_SIZE, CALL, JUMP } from "../x86_branch.ts";
 import { type CodeImage, inText, type Patching } from "./patching.ts";
 import { RETURN, returnCode, type ReturnThunk } from "./returns.ts";
 
-const STRIDE = 8;
+/** Bytes of an entry of the table, and where its key is named in it */
+export const STATIC_CALL_STRIDE = 8;
+export const KEY_PLACE = 4;
+
 const TAIL = 1;
 const FLAGS = 3;
 const CONDITION = 0x0f;
@@ -32,8 +35,8 @@ function tailForms(thunk: ReturnThunk, at: number): Uint8Array[] {
 }
 
 /** Names of a trampoline and of the key that it belongs to */
-const TRAMPOLINE = "__SCT__";
-const KEY = "__SCK__";
+export const TRAMPOLINE_PREFIX = "__SCT__";
+export const KEY_PREFIX = "__SCK__";
 
 /**
  * A place that calls what a static call's key names (`struct
@@ -53,7 +56,7 @@ export function staticCall(
   code: Uint8Array,
 ): TextSite {
   const at = place + entry.getInt32(0, true);
-  const raw = place + 4 + entry.getInt32(4, true);
+  const raw = place + KEY_PLACE + entry.getInt32(KEY_PLACE, true);
   const isTail = (raw & TAIL) !== 0;
   const [first, condition = 0] = code;
   const isCondition = isTail && first === CONDITION &&
@@ -84,24 +87,22 @@ export function* staticCalls(
   thunk: ReturnThunk,
 ): Generator<TextSite> {
   const { image } = patching;
-  const table = image.between(
-    "__start_static_call_sites",
-    "__stop_static_call_sites",
-  );
+  const table = image.table("static_call_sites");
   const end = table === undefined ? 0 : table.offset + table.size;
-  for (let place = table?.offset ?? 0; place + STRIDE <= end; place += STRIDE) {
+  const stride = STATIC_CALL_STRIDE;
+  for (let place = table?.offset ?? 0; place + stride <= end; place += stride) {
     const at = place + image.view.getInt32(place, true);
     if (!inText(patching, at, BRANCH_SIZE)) continue;
     const { buffer, byteOffset } = image.bytes;
-    const entry = new DataView(buffer, byteOffset + place, STRIDE);
+    const entry = new DataView(buffer, byteOffset + place, stride);
     const code = image.bytes.subarray(at, at + 2);
     const site = staticCall(image, thunk, entry, place, code);
     if (inText(patching, at, site.size)) yield site;
   }
-  for (const index of image.symbols.beginning(TRAMPOLINE)) {
+  for (const index of image.symbols.beginning(TRAMPOLINE_PREFIX)) {
     const { name } = image.symbols.at(index);
     const at = image.offset(name);
-    const key = image.offset(KEY + name.slice(TRAMPOLINE.length));
+    const key = image.offset(KEY_PREFIX + name.slice(TRAMPOLINE_PREFIX.length));
     if (at === undefined || key === undefined) continue;
     if (!inText(patching, at, BRANCH_SIZE)) continue;
     yield {

@@ -7,7 +7,7 @@ const MARK = 4;
 export function ftraceSite(target: Target, name: string): number {
   const { image } = target;
   const start = target.offset(name);
-  const table = image.between("__start_mcount_loc", "__stop_mcount_loc");
+  const table = image.table("mcount_loc");
   const end = table === undefined ? 0 : table.offset + table.size;
   for (let entry = table?.offset ?? 0; entry < end; entry += 8) {
     const at = Number(image.view.getBigUint64(entry, true) - image.base);

@@ -10,9 +10,7 @@ export const kallsymsAddress: Attack = {
   rules: bothTypes("XK-002"),
   apply(target) {
     const { image, guest } = target;
-    const index = [...image.symbols].findIndex(({ name }) =>
-      name === quiet.call
-    );
+    const index = image.symbols.find(quiet.call)!;
     const at = image.address(kallsymsTables(target).addresses + 4 * index);
     const entry = guest.read(at, 4);
     const view = new DataView(entry.buffer);
