@@ -18,6 +18,7 @@ import type { Options } from "./options.ts";
 import { Output } from "./output.ts";
 import { Sleeper } from "./sleeper.ts";
 import type { StopSignals } from "./stop_signals.ts";
+import { UsageError } from "./usage_error.ts";
 
 /** From one pass to the next while the kernel boots, ms */
 const BOOT_INTERVAL = 50;
@@ -173,15 +174,29 @@ async function guardDomain(
   armed: () => void,
   patience: number,
 ): Promise<Ending> {
-  const { host, lifecycle, stop } = session;
+  const { host } = session;
   try {
     return await guardLiving(session, domain, armed, patience);
   } catch (error) {
-    const now = domainById(host.control, host.store, domain.id);
-    if (now?.uuid === domain.uuid && !now.dying) throw error;
+    // What the operator must put right does not depend on the guest's life
+    if (error instanceof UsageError || !hasEnded(host, domain)) throw error;
     // It died while it was looked at
-    return { reason: await lifecycle.ended(domain, stop) ?? "destroyed" };
+    return { reason: await whyGone(session, domain) };
   }
+}
+
+/** Waits for the end of a domain that is not to be looked at any more. */
+async function whyGone(
+  { lifecycle, stop }: Session,
+  domain: Domain,
+): Promise<string> {
+  return await lifecycle.ended(domain, stop) ?? "destroyed";
+}
+
+/** Whether a domain has shut down, or is gone. */
+function hasEnded(host: XenHost, domain: Domain): boolean {
+  const now = domainById(host.control, host.store, domain.id);
+  return now?.uuid !== domain.uuid || now.dying || now.shutdown !== undefined;
 }
 
 async function guardLiving(
@@ -207,6 +222,7 @@ async function guardLiving(
       text: `${domain.name} is paused; to let it run: xl unpause ${domain.id}`,
     });
   }
+  if (hasEnded(host, domain)) return { reason: await whyGone(session, domain) };
   const notice = (text: string) =>
     output.print(domain, { type: "notice", text });
   loaded.notices.forEach(notice);
@@ -215,6 +231,8 @@ async function guardLiving(
       guest.refresh();
       return openProfile(loaded, guest, options);
     },
+    // A kernel that died as it booted comes up no more
+    () => hasEnded(host, domain),
     patience > 0 || options.command === "start"
       ? START_LIMIT
       : domain.paused
@@ -294,7 +312,7 @@ async function guardLiving(
     await passes;
   } catch (error) {
     if (!saysGone(error)) throw error;
-    gone = await lifecycle.ended(domain, stop) ?? "destroyed";
+    gone = await whyGone(session, domain);
   } finally {
     ended.abort();
     // A suspended guest may run on, here or elsewhere: it goes as it came
@@ -310,12 +328,14 @@ async function guardLiving(
  * Makes the profile of a kernel, which may have to come up for that.
  *
  * @param open Makes it
+ * @param inVain Whether there is nothing to wait for
  * @param patience How long the kernel may take, ms
  * @param waits Called once, if it has to be waited for
  * @returns `undefined` if the operator wants an end first
  */
 async function openWithin(
   open: () => LoadedProfile,
+  inVain: () => boolean,
   patience: number,
   stop: AbortSignal,
   waits: () => void,
@@ -328,7 +348,7 @@ async function openWithin(
     } catch (error) {
       const isBooting = error instanceof UnreadableMemoryError ||
         error instanceof ProfileError && error.isBooting;
-      if (!isBooting || performance.now() > end) throw error;
+      if (!isBooting || performance.now() > end || inVain()) throw error;
     }
     if (tries === 0) waits();
     await sleeper.sleep(PROFILE_INTERVAL);

@@ -76,8 +76,8 @@ export const linux: ProfileModule = {
     const opened = openImage(kernel, memory, saved);
     const { image, banner, anchor } = opened;
     const { base } = image;
-    checkRunning(image, memory);
     memory.useRoot(memory.frame(image.address(image.need("init_top_pgt"))));
+    checkRunning(image, memory);
     const pv = memory.cpus[0]?.kind === "pv";
 
     const textSize = Math.ceil(image.need("_etext") / PAGE_SIZE) * PAGE_SIZE;
@@ -223,7 +223,7 @@ function entryPoints(image: LinuxImage): EntryPoints {
  * Makes sure that the kernel has finished to patch itself and to protect its
  * memory.
  *
- * @throws {ProfileError} If it still boots
+ * @throws {ProfileError} If it still boots, or died before it was up
  */
 function checkRunning(image: LinuxImage, memory: KernelMemory): void {
   const running = image.btf.enumerator("system_states", "SYSTEM_RUNNING");
@@ -232,6 +232,15 @@ function checkRunning(image: LinuxImage, memory: KernelMemory): void {
   const state = new GuestReader(memory, image.base).s32(at);
   if (state < running) {
     throw new ProfileError("boot", `it still boots (system_state ${state})`);
+  }
+  // The states of a kernel that goes down do not tell whether it ever was up
+  const { ranges } = memory.mapped(image.base, image.base + BigInt(PAGE_SIZE));
+  if (state > running && ranges.some(({ writable }) => writable)) {
+    throw new ProfileError(
+      "boot",
+      `it went down before it was up (system_state ${state}, and its text is ` +
+        "still writable)",
+    );
   }
 }
 

@@ -1,4 +1,4 @@
-import { assert, assertEquals } from "@std/assert";
+import { assert, assertEquals, assertMatch } from "@std/assert";
 import { isBootLoader } from "../guestos/boot_loader.ts";
 import { grubImage, type Guest, type Lab, linuxGuest } from "./lab/mod.ts";
 import { attackLab, KERNEL } from "./linux/attacks/attack_lab.ts";
@@ -9,7 +9,7 @@ import type { PrintedEvent } from "./support/printed_event.ts";
 import { runXkmon } from "./support/run_xkmon.ts";
 
 const GRUB = "/boot/grub";
-const NAME = "grub";
+const NAME = "moved";
 /** Where the kernel is linked to, and runs if nothing moves it. */
 const LINKED = 0xffffffff81000000n;
 /** In the emulator kernels are slow, ms. */
@@ -95,6 +95,41 @@ Deno.test("a kernel that GRUB loaded and that moved itself", async (t) => {
     const config = `/share/guests/${NAME}.cfg`;
     const result = await runXkmon(lab, "start", config);
     assertRefused(result, /is a boot loader, .*xkmon --dom NAME --kernel FILE/);
+  });
+});
+
+Deno.test("a kernel that dies as it boots", async (t) => {
+  const linux = await linuxGuest("6.1");
+  await using lab = await attackLab(linux);
+  const guest = await lab.createGuest({
+    ...linux.config.pvh,
+    name: "dying",
+    kernel: KERNEL,
+    // Too little for all that it does before it protects its text
+    extra: `${linux.config.pvh.extra} mem=48M`,
+    on_crash: "preserve",
+  });
+  const onlyDeath = async (monitor: Monitor) => {
+    const { text } = await monitor.notice(/gone/);
+    assertEquals(text, "guest is gone: crash");
+    assertEquals(await monitor.findings(), []);
+  };
+
+  await t.step("is waited for until it is dead, and not accused", async () => {
+    await using monitor = await Monitor.start(lab, "--dom", "dying");
+    await onlyDeath(monitor);
+  });
+
+  await t.step("is nothing to guard when it is dead", async () => {
+    assertMatch((await guest.state())!, /^---sc/);
+    await using monitor = await Monitor.start(lab, "--dom", "dying");
+    await onlyDeath(monitor);
+  });
+
+  await t.step("gets no verdict, since it was not up", async () => {
+    const { code, stderr } = await runXkmon(lab, "scan", "--dom", "dying");
+    assertMatch(stderr, /\(boot\): it went down before it was up/);
+    assertEquals(code, 2);
   });
 });
 
