@@ -67,7 +67,7 @@ xkmon guards the kernels of Xen guests from Dom0.
   --save FILE                   keep the profile
   --kernel FILE                 kernel file of the guest (the one xl recorded)
   --modules DIR                 compare modules with their files in DIR, such as
-                                /lib/modules/6.1.0-56-amd64 of the guest
+                                /lib/modules/6.1.0-56-amd64 of its distribution
   --profile NAME                ${
   profileModules.map(({ name }) => name).join(", ")
 } (by the kernel's ELF notes)

@@ -54,13 +54,21 @@ export class ModuleFile {
   /**
    * @param path For messages
    * @param bytes The unpacked file
-   * @throws {SyntaxError} If it is no ELF file for x86-64, is malformed or has
-   *   no symbols
+   * @throws {SyntaxError} If it is no ELF file for x86-64, is malformed, has
+   *   sections that overlap, or no symbols
    */
   constructor(path: string, bytes: Uint8Array) {
     this.path = path;
     this.#elf = new ElfFile(bytes, path);
     this.sections = this.#elf.sections;
+    const size = this.sections.reduce(
+      (sum, section) => sum + this.content(section).length,
+      0,
+    );
+    // Or a small file could be read without end
+    if (size > bytes.length) {
+      throw new SyntaxError(`${path} has sections that overlap`);
+    }
     const table = this.sections.find(({ type }) => type === SHT_SYMTAB);
     const names = table && this.sections[table.link];
     if (names === undefined) {

@@ -1,5 +1,6 @@
 import { alignUp } from "../align_up.ts";
 import type { Btf } from "./btf.ts";
+import type { KernelModule } from "./code_owners.ts";
 import { type KernelSymbol, KernelSymbols } from "./kernel_symbols.ts";
 import type { CodeTable, ImagePart, LinuxImage } from "./linux_image.ts";
 import { ABSOLUTE, type ModuleFile, UNDEFINED } from "./module_file.ts";
@@ -43,8 +44,8 @@ const RELOCATIONS: ReadonlyMap<number, [number, boolean]> = new Map([
 /** What a module's image is made of. */
 export interface ModuleParts {
   readonly file: ModuleFile;
-  /** Guest virtual address of its code */
-  readonly base: bigint;
+  /** Where its code is: guest virtual address, bytes */
+  readonly text: KernelModule["text"];
   /** Guest virtual addresses by index of the section */
   readonly layout: ReadonlyMap<number, bigint>;
   readonly kernel: LinuxImage;
@@ -86,12 +87,16 @@ export class ModuleImage implements CodeImage {
   #own = new Map<string, number>();
 
   /**
-   * @throws {SyntaxError} If the file is malformed, or uses a symbol that
-   *   nobody defines
+   * @throws {SyntaxError} If the file is malformed, has more code than was
+   *   loaded, or uses a symbol that nobody defines
    */
   constructor(parts: ModuleParts) {
-    const { file, base, kernel } = parts;
+    const { file, text, kernel } = parts;
+    const base = text.start;
     const placement = placeSections(parts);
+    if (placement.textSize > text.size) {
+      throw new SyntaxError(`${file.path} has more code than was loaded`);
+    }
     this.base = base;
     this.btf = kernel.btf;
     this.textSize = placement.textSize;
@@ -102,8 +107,9 @@ export class ModuleImage implements CodeImage {
     this.view = new DataView(this.bytes.buffer);
     for (const [index, offset] of placement.places) {
       const section = file.sections[index]!;
-      this.bytes.set(file.content(section), offset);
-      this.#parts.set(section.name, { offset, size: section.size });
+      const content = file.content(section);
+      this.bytes.set(content, offset);
+      this.#parts.set(section.name, { offset, size: content.length });
     }
     relocate(this.view, placement, parts);
     const own = staticCallSymbols(parts);
@@ -143,25 +149,25 @@ export class ModuleImage implements CodeImage {
   }
 }
 
-function placeSections({ file, base, layout }: ModuleParts): Placement {
+function placeSections({ file, text, layout }: ModuleParts): Placement {
   const places = new Map<number, number>();
   const gaps: [number, number][] = [];
   let end = 0;
   for (const [index, section] of file.sections.entries()) {
     const address = layout.get(index);
     if (address === undefined || !isCode(section)) continue;
-    const at = Number(address - base);
+    const at = Number(address - text.start);
     places.set(index, at);
     if (at > end) gaps.push([end, at]);
     end = at + section.size;
   }
   const textSize = end;
   gaps.push([textSize, Infinity]);
-  for (const [index, { name, size }] of file.sections.entries()) {
-    if (!TABLES.includes(name) || !layout.has(index)) continue;
+  for (const [index, section] of file.sections.entries()) {
+    if (!TABLES.includes(section.name) || !layout.has(index)) continue;
     const offset = alignUp(end, TABLE_ALIGNMENT);
     places.set(index, offset);
-    end = offset + size;
+    end = offset + file.content(section).length;
   }
   return { places, textSize, size: end, gaps };
 }
@@ -170,7 +176,7 @@ function placeSections({ file, base, layout }: ModuleParts): Placement {
 function relocate(
   view: DataView,
   { places, size: end }: Placement,
-  { file, base, layout, resolve }: ModuleParts,
+  { file, text: { start: base }, layout, resolve }: ModuleParts,
 ): void {
   const find = (name: string): bigint => {
     const address = resolve(name);
@@ -195,8 +201,9 @@ function relocate(
   // Most are used many times
   const known = new Map<number, bigint>();
   for (const [index, start] of places) {
-    const { name, size } = file.sections[index]!;
-    const isCalls = name === RUNNING_TABLES.static_call_sites;
+    const section = file.sections[index]!;
+    const { length: size } = file.content(section);
+    const isCalls = section.name === RUNNING_TABLES.static_call_sites;
     for (const { offset, type, symbol, addend } of file.relocations(index)) {
       const [width, relative] = RELOCATIONS.get(type) ?? [0, false];
       if (width === 0 || offset + width > size) {

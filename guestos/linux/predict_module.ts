@@ -89,7 +89,7 @@ export class ModulePredictor {
     const base = module.text.start;
     const image = new ModuleImage({
       file,
-      base,
+      text: module.text,
       layout,
       kernel,
       resolve: (name) => this.#resolve(name, file),
