@@ -18,6 +18,10 @@ hold() {
 	usleep $((RANDOM % 1800 * 1000 + 200000))
 }
 
+uptime_seconds() {
+	cut -d. -f1 /proc/uptime
+}
+
 # count WHAT
 count() {
 	eval "n=\$((\${count_$1:-0} + 1)); count_$1=\$n"
@@ -106,6 +110,7 @@ ftrace_all() {
 	cd $tracing/instances || return
 	mkdir all
 	while running; do
+		start=$(uptime_seconds)
 		cd all || return
 		trace function function
 		cd ..
@@ -119,6 +124,11 @@ ftrace_all() {
 			hold
 			put 0 ../function_profile_enabled
 		fi
+		# All else is slow under it, and gets as much time without it
+		end=$((2 * $(uptime_seconds) - start))
+		while running && [ "$(uptime_seconds)" -lt $end ]; do
+			sleep 1
+		done
 	done
 	rmdir all
 }
