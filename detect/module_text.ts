@@ -1,7 +1,7 @@
 import type { LoadedCode } from "../guestos/profile.ts";
 import type { SymbolTable } from "../guestos/symbol_table.ts";
 import { compareRegion } from "./differences.ts";
-import type { Detector, Told } from "./finding.ts";
+import type { Detector, Told, Unreadable } from "./finding.ts";
 import type { Guest } from "./guest.ts";
 import { LivingText } from "./living_text.ts";
 import { rules } from "./rules.ts";
@@ -19,6 +19,22 @@ interface Watched {
   readonly doubt?: string;
 }
 
+/** What one look at a piece of loaded code gave. */
+interface Judged {
+  readonly code: LoadedCode;
+  /** Left out where it could not be read to begin with */
+  readonly watched: Watched | undefined;
+  readonly told: readonly Told[];
+  /** Why it could not be read */
+  readonly failure?: Unreadable;
+  /** Whether there is something that a clean module does not show */
+  readonly isStrange: boolean;
+}
+
+function keyOf({ name, start, size }: LoadedCode): string {
+  return `${name} ${start} ${size}`;
+}
+
 /**
  * XK-014: code that was loaded into the kernel is that of its file, where that
  * is known, and stays what it was when it was first seen, as long as it is
@@ -34,7 +50,7 @@ export class ModuleText implements Detector {
   /** By name, at how many looks in a row it could not be read */
   #unreadable = new Map<string, number>();
 
-  /** @param loaded What is loaded now */
+  /** @param loaded What is loaded now, each time anew */
   constructor(
     guest: Guest,
     symbols: SymbolTable,
@@ -46,41 +62,56 @@ export class ModuleText implements Detector {
   }
 
   *check(): Generator<Told> {
-    const now = new Map<string, Watched>();
+    const judged = this.#loaded().map((code) => this.#judge(code));
+    // What was read of one that came or went meanwhile tells nothing
+    const still = judged.some(({ isStrange }) => isStrange)
+      ? new Set(this.#loaded().map(keyOf))
+      : undefined;
+    this.#watched = new Map();
     const unreadable = new Map<string, number>();
-    for (const code of this.#loaded()) {
-      const key = `${code.name} ${code.start} ${code.size}`;
-      try {
-        const watched = this.#watched.get(key) ?? this.#watch(code);
-        now.set(key, watched);
-        const { region, living, doubt } = watched;
-        if (doubt !== undefined) {
-          yield {
-            rule: this.rule,
-            what: code.name,
-            address: code.start,
-            reason: doubt,
-          };
-        }
-        yield* compareRegion(
-          this.#guest,
-          this.#symbols,
-          region,
-          this.rule,
-          `code of ${code.name} was changed`,
-          living,
-        );
-        yield* living.instrumentation();
-      } catch (error) {
-        const told = tellUnreadable(this.rule, this.#symbols, error);
-        const looks = (this.#unreadable.get(code.name) ?? 0) + 1;
-        unreadable.set(code.name, looks);
-        // A module that goes is unmapped before it is off the list
-        if (looks >= LOOKS) yield told;
-      }
+    for (const { code, watched, told, failure } of judged) {
+      if (still?.has(keyOf(code)) === false) continue;
+      if (watched !== undefined) this.#watched.set(keyOf(code), watched);
+      yield* told;
+      if (failure === undefined) continue;
+      const looks = (this.#unreadable.get(code.name) ?? 0) + 1;
+      unreadable.set(code.name, looks);
+      // A module that goes is unmapped before it is off the list
+      if (looks >= LOOKS) yield failure;
     }
-    this.#watched = now;
     this.#unreadable = unreadable;
+  }
+
+  #judge(code: LoadedCode): Judged {
+    const { name, start } = code;
+    const told: Told[] = [];
+    let watched = this.#watched.get(keyOf(code));
+    try {
+      watched ??= this.#watch(code);
+      const { region, living, doubt } = watched;
+      if (doubt !== undefined) {
+        told.push({
+          rule: this.rule,
+          what: name,
+          address: start,
+          reason: doubt,
+        });
+      }
+      const differences = [...compareRegion(
+        this.#guest,
+        this.#symbols,
+        region,
+        this.rule,
+        `code of ${name} was changed`,
+        living,
+      )];
+      told.push(...differences, ...living.instrumentation());
+      const isStrange = differences.length > 0 || living.changing > 0;
+      return { code, watched, told, isStrange };
+    } catch (error) {
+      const failure = tellUnreadable(this.rule, this.#symbols, error);
+      return { code, watched, told, failure, isStrange: true };
+    }
   }
 
   #watch(code: LoadedCode): Watched {

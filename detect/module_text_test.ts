@@ -14,7 +14,13 @@ function setUp() {
     guest.mapAs(address, new Uint8Array(SIZE).fill(0x90), { executable: true });
   }
   const loaded: LoadedCode[] = [];
-  const text = new ModuleText(guest, new SymbolTable([]), () => loaded);
+  /** What happens when the list has been read */
+  const meanwhile: (() => void)[] = [];
+  const text = new ModuleText(guest, new SymbolTable([]), () => {
+    const now = [...loaded];
+    meanwhile.shift()?.();
+    return now;
+  });
   const look = () =>
     [...text.check()].map((told) =>
       "reason" in told
@@ -23,7 +29,7 @@ function setUp() {
         ? `${told.by} ${told.places}`
         : `${told.rule.id} ${told.what} ${told.address.toString(16)}`
     );
-  return { guest, loaded, look };
+  return { guest, loaded, meanwhile, look };
 }
 
 function lab(parts: Partial<LoadedCode> = {}): LoadedCode {
@@ -65,6 +71,37 @@ Deno.test("a module that goes is not looked at any more, and is new when it come
   assertEquals(look(), []);
   guest.write(MODULE, [0xe9]);
   assertEquals(look(), [`XK-014 module lab ${MODULE.toString(16)}`]);
+});
+
+Deno.test("what is read of a module that goes meanwhile tells nothing", () => {
+  const { guest, loaded, meanwhile, look } = setUp();
+  loaded.push(lab());
+  look();
+  meanwhile.push(() => {
+    loaded.length = 0;
+    guest.write(MODULE + 0x1010n, [0xe9]);
+  });
+  assertEquals(look(), []);
+  loaded.push(lab());
+  assertEquals(look(), []);
+  meanwhile.push(() => {
+    loaded.length = 0;
+    guest.unmap(MODULE);
+    guest.unmap(MODULE + 0x1000n);
+  });
+  assertEquals(look(), []);
+});
+
+Deno.test("a module that stays is told of, whatever else goes meanwhile", () => {
+  const { guest, loaded, meanwhile, look } = setUp();
+  loaded.push(lab(), lab({ name: "module xfs", start: OTHER }));
+  look();
+  meanwhile.push(() => {
+    loaded.pop();
+    guest.write(MODULE + 0x1010n, [0xe9]);
+    guest.write(OTHER, [0xe9]);
+  });
+  assertEquals(look(), [CHANGED]);
 });
 
 Deno.test("a module that comes back elsewhere or with another size is another one", () => {

@@ -227,7 +227,7 @@ export interface Profile {
   refresh?(): void;
   /** Who owns executable memory, where the kernel tells */
   readonly codeMap?: CodeMap;
-  /** The code that is loaded now, for each look anew */
+  /** The code that is loaded now: the kernel's lists are read anew */
   loadedCode?(): readonly LoadedCode[];
   readonly entryPoints?: EntryPoints;
   /** Guest virtual address of the interrupt descriptor table */

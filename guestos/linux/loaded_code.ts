@@ -16,7 +16,8 @@ const PAGE_SIZE = 4096;
 const MAX_MODULE = 16 << 20;
 
 /**
- * The code of all modules that are up.
+ * The code of all modules that are up. They come and go while others are looked
+ * at, so that the list is read anew, as often as a look may do that.
  *
  * @param text The kernel's own
  * @param predictor Knows the modules' files; without it, first readings are
@@ -27,6 +28,7 @@ export function loadedCode(
   text: Pick<PredictedText, "thunk">,
   predictor: ModulePredictor | undefined,
 ): LoadedCode[] {
+  state.renew();
   return state.owners.modules.filter(({ isLive, text }) =>
     isLive && text.size > 0 && text.size <= MAX_MODULE &&
     text.start % BigInt(PAGE_SIZE) === 0n
