@@ -18,11 +18,11 @@ const PROTECTIONS = [
  */
 export class ControlRegisters implements Detector {
   readonly rule = rules.controlRegisters;
-  #guest: Guest;
+  #guest: Pick<Guest, "cpus">;
   #wanted: ReadonlySet<string>;
 
   /** What is on now on any virtual CPU must be on, on all. */
-  constructor(guest: Guest) {
+  constructor(guest: Pick<Guest, "cpus">) {
     this.#guest = guest;
     this.#wanted = new Set([
       "CR0.WP",

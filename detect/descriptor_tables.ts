@@ -5,10 +5,11 @@ import type {
 } from "../guestos/cpu_state.ts";
 import type { SymbolTable } from "../guestos/symbol_table.ts";
 import type { Detector, Finding, Told } from "./finding.ts";
-import type { Guest } from "./guest.ts";
+import { type Guest, PAGE_SIZE } from "./guest.ts";
 import { rules } from "./rules.ts";
 import { tellUnreadable } from "./tell_unreadable.ts";
 
+const PAGE_BYTES = BigInt(PAGE_SIZE);
 const DESCRIPTOR_SIZE = 8;
 /** Largest table, bytes */
 const MAX_LIMIT = 0xffff;
@@ -28,6 +29,8 @@ type TableName = typeof TABLES[number];
 /** What one virtual CPU had when xkmon armed. */
 interface Baseline {
   readonly tables: Readonly<Record<TableName, DescriptorTable>>;
+  /** Frame of the global table */
+  readonly gdtFrame: bigint;
   /** Contents of the global table, without what changes with each task */
   readonly gdt: Uint8Array;
 }
@@ -41,20 +44,30 @@ interface Baseline {
 export class DescriptorTables implements Detector {
   readonly rule = rules.descriptorTables;
   #guest: Guest;
+  #settled: Pick<Guest, "cpus">;
   #symbols: SymbolTable;
   #idt: bigint | undefined;
   /** By virtual CPU; filled when it is first seen */
   #baselines = new Map<number, Baseline>();
 
-  /** @param idt Guest virtual address of the kernel's interrupt table */
-  constructor(guest: Guest, symbols: SymbolTable, idt: bigint | undefined) {
+  /**
+   * @param settled The virtual CPUs that are judged
+   * @param idt Guest virtual address of the kernel's interrupt table
+   */
+  constructor(
+    guest: Guest,
+    settled: Pick<Guest, "cpus">,
+    symbols: SymbolTable,
+    idt: bigint | undefined,
+  ) {
     this.#guest = guest;
+    this.#settled = settled;
     this.#symbols = symbols;
     this.#idt = idt;
   }
 
   *check(): Generator<Told> {
-    for (const cpu of this.#guest.cpus) {
+    for (const cpu of this.#settled.cpus) {
       if (!hasTables(cpu)) continue;
       try {
         yield* this.#checkCpu(cpu);
@@ -70,7 +83,9 @@ export class DescriptorTables implements Detector {
     for (const name of TABLES) {
       const { base, limit } = cpu[name];
       const before = baseline.tables[name];
-      if (base === before.base && limit === before.limit) continue;
+      const isSame = base === before.base ||
+        name === "gdt" && this.#isMapping(base, baseline);
+      if (isSame && limit === before.limit) continue;
       yield this.#finding(
         `${name.toUpperCase()}R of vCPU ${vcpu}`,
         base,
@@ -109,9 +124,19 @@ export class DescriptorTables implements Detector {
     }
   }
 
+  /** Linux has a writable mapping of each table too, and uses it at times. */
+  #isMapping(base: bigint, { gdtFrame, tables: { gdt } }: Baseline): boolean {
+    return (base - gdt.base) % PAGE_BYTES === 0n &&
+      this.#guest.frame(base) === gdtFrame;
+  }
+
   #take(cpu: HvmCpuState & Baseline["tables"]): Baseline {
     const { idt, gdt } = cpu;
-    const baseline = { tables: { idt, gdt }, gdt: readGdt(this.#guest, gdt) };
+    const baseline = {
+      tables: { idt, gdt },
+      gdtFrame: this.#guest.frame(gdt.base),
+      gdt: readGdt(this.#guest, gdt),
+    };
     this.#baselines.set(cpu.vcpu, baseline);
     return baseline;
   }

@@ -8,6 +8,7 @@ import { KernelGuest } from "./testing/kernel_guest.ts";
 const IDT = 0xffff_fe00_0000_0000n;
 const OWN_IDT = 0xffff_ffff_8280_0000n;
 const GDT = 0xffff_fe00_0000_1000n;
+const ALIAS = 0xffff_8880_0000_5000n;
 const OTHER = 0xffff_8880_0000_0000n;
 const TABLES = {
   idt: { base: IDT, limit: 0xfff },
@@ -25,6 +26,7 @@ function setUp({ knowsIdt = true } = {}) {
     { name: "idt_table", address: OWN_IDT, size: 4096 },
   ]);
   const tables = new DescriptorTables(
+    guest,
     guest,
     symbols,
     knowsIdt ? OWN_IDT : undefined,
@@ -54,6 +56,30 @@ Deno.test("a register that leads to another table is told, also where that has t
   ]);
   guest.setCpus([hvmCpu({ ...TABLES, gdt: { base: GDT, limit: 0x6f } })]);
   assertEquals(look().length, 1);
+});
+
+Deno.test("another mapping of the same table is no other table", () => {
+  const { guest, look } = setUp();
+  look();
+  guest.mapFrame(ALIAS, guest.frame(GDT), true);
+  guest.setCpus([hvmCpu({ ...TABLES, gdt: { base: ALIAS, limit: 0x7f } })]);
+  assertEquals(look(), []);
+  // What it holds is still judged
+  guest.write(ALIAS + 8n, [0xee]);
+  assertEquals(look(), ["global descriptor 1 of vCPU 0 was changed"]);
+  for (
+    const gdt of [{ base: ALIAS, limit: 0xff }, {
+      base: ALIAS + 8n,
+      limit: 0x7f,
+    }]
+  ) {
+    guest.setCpus([hvmCpu({ ...TABLES, gdt })]);
+    assertEquals(
+      look()[0],
+      "GDTR of vCPU 0 was changed from 0xfffffe0000001000 to 0x" +
+        gdt.base.toString(16),
+    );
+  }
 });
 
 Deno.test("another interrupt table is told by its register and by its frame", () => {

@@ -30,20 +30,22 @@ export function contentDetectors(
  * they need. Those on its page tables and handlers need an earlier look and
  * are not among them.
  *
+ * @param settled The virtual CPUs whose registers are judged
  * @param standsStill Whether nothing can change between two looks
  */
 export function stateDetectors(
   guest: Guest,
+  settled: Pick<Guest, "cpus">,
   profile: Profile,
   standsStill: boolean,
 ): Detector[] {
   const { symbols, codeMap, loadedCode, entryPoints, idt } = profile;
   const detectors: Detector[] = [
-    new ControlRegisters(guest),
-    new DescriptorTables(guest, symbols, idt),
+    new ControlRegisters(settled),
+    new DescriptorTables(guest, settled, symbols, idt),
   ];
   if (entryPoints !== undefined) {
-    detectors.push(new SystemCallEntry(guest, symbols, entryPoints));
+    detectors.push(new SystemCallEntry(settled, symbols, entryPoints));
   }
   if (loadedCode !== undefined) {
     detectors.push(new ModuleText(guest, symbols, loadedCode));

@@ -7,7 +7,7 @@ import { trustedRegions } from "./testing/trusted_regions.ts";
 /** The rules that are at work for a profile. */
 function rulesOf(parts: Partial<Profile>): string[] {
   const { guest, profile } = guardedKernel();
-  return stateDetectors(guest, { ...profile, ...parts }, false).map((
+  return stateDetectors(guest, guest, { ...profile, ...parts }, false).map((
     { rule },
   ) => rule.id).sort();
 }
@@ -66,6 +66,7 @@ Deno.test("a guest that stands still needs no second look", () => {
     const { guest, profile } = guardedKernel();
     const range = { start: TEXT, end: TEXT + 0x1000n };
     const detectors = stateDetectors(
+      guest,
       guest,
       {
         ...profile,

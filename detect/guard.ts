@@ -15,6 +15,7 @@ import { KernelMapping } from "./kernel_mapping.ts";
 import { look } from "./look.ts";
 import { PageTables } from "./page_tables.ts";
 import { rules } from "./rules.ts";
+import { SettledCpus } from "./settled_cpus.ts";
 import { tellBooting, tellUnreadable } from "./tell_unreadable.ts";
 import { TrapTable } from "./trap_table.ts";
 import { type TrustedRegion, trustRegion } from "./trusted_region.ts";
@@ -127,11 +128,12 @@ export class Guard {
       this.#regions,
     );
     if (booted) {
+      const settled = new SettledCpus(this.#guest, this.#profile.isOnline);
       const Tables = protectable ? PageTables : KernelMapping;
       this.#detectors.push(
         new Tables(this.#guest, symbols, this.#regions),
-        new TrapTable(this.#guest, this.#profile),
-        ...stateDetectors(this.#guest, this.#profile, false),
+        new TrapTable(settled, this.#profile),
+        ...stateDetectors(this.#guest, settled, this.#profile, false),
       );
     }
     this.#profile.refresh?.();

@@ -5,6 +5,7 @@ import type { Guest } from "./guest.ts";
 import { KernelMapping } from "./kernel_mapping.ts";
 import { look } from "./look.ts";
 import { rules } from "./rules.ts";
+import { SettledCpus } from "./settled_cpus.ts";
 import { tellBooting, tellUnreadable } from "./tell_unreadable.ts";
 import { TrapTable } from "./trap_table.ts";
 import { trustRegion } from "./trusted_region.ts";
@@ -33,6 +34,8 @@ export async function scanGuest(
   const notJudged = handlersNotJudged(guest, profile);
   const content = contentDetectors(guest, profile, regions);
   const [text] = content;
+  // Before patience ends they are judged, whatever the kernel says
+  const settled = new SettledCpus(guest, profile.isOnline, patience / 2);
   const detectors: Detector[] = [
     ...content,
     ...(profile.protectable
@@ -40,8 +43,8 @@ export async function scanGuest(
       : [new KernelMapping(guest, symbols, regions)]),
     ...(notJudged === undefined
       ? [
-        new TrapTable(guest, profile),
-        ...stateDetectors(guest, profile, patience === 0),
+        new TrapTable(settled, profile),
+        ...stateDetectors(guest, settled, profile, patience === 0),
       ]
       : []),
   ];
@@ -55,7 +58,7 @@ export async function scanGuest(
   for (
     let looks = 1;
     patience > 0 && performance.now() < end &&
-    (looks < LOOKS || text.changing > 0);
+    (looks < LOOKS || text.changing > 0 || settled.waiting);
     looks++
   ) {
     await new Promise((resolve) => setTimeout(resolve, LOOK_INTERVAL));

@@ -17,11 +17,15 @@ const REGISTERS = [
  */
 export class SystemCallEntry implements Detector {
   readonly rule = rules.systemCallEntry;
-  #guest: Guest;
+  #guest: Pick<Guest, "cpus">;
   #symbols: SymbolTable;
   #entryPoints: EntryPoints;
 
-  constructor(guest: Guest, symbols: SymbolTable, entryPoints: EntryPoints) {
+  constructor(
+    guest: Pick<Guest, "cpus">,
+    symbols: SymbolTable,
+    entryPoints: EntryPoints,
+  ) {
     this.#guest = guest;
     this.#symbols = symbols;
     this.#entryPoints = entryPoints;

@@ -32,7 +32,7 @@ function read({ traps, callbacks }: PvCpuState): Map<string, Handler> {
 }
 
 /** The virtual CPUs; other than PV guests register no handlers with Xen. */
-function pvCpus(guest: Guest): PvCpuState[] {
+function pvCpus(guest: Pick<Guest, "cpus">): PvCpuState[] {
   return guest.cpus.filter((cpu) => cpu.kind === "pv");
 }
 
@@ -50,14 +50,14 @@ function isSame(now: PvCpuState, before: PvCpuState | undefined): boolean {
  */
 export class TrapTable implements Detector {
   readonly rule = rules.trapTable;
-  #guest: Guest;
+  #guest: Pick<Guest, "cpus">;
   #profile: Profile;
   /** By virtual CPU, then by what the handler is for */
   #trusted: Map<number, Map<string, Handler>>;
   /** By virtual CPU, its state when it was last found to be right */
   #right = new Map<number, PvCpuState>();
 
-  constructor(guest: Guest, profile: Profile) {
+  constructor(guest: Pick<Guest, "cpus">, profile: Profile) {
     this.#guest = guest;
     this.#profile = profile;
     this.#trusted = new Map(pvCpus(guest).map((cpu) => [cpu.vcpu, read(cpu)]));

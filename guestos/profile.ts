@@ -230,6 +230,12 @@ export interface Profile {
   /** The code that is loaded now: the kernel's lists are read anew */
   loadedCode?(): readonly LoadedCode[];
   readonly entryPoints?: EntryPoints;
+  /**
+   * Whether the kernel says that a virtual CPU has come up.
+   *
+   * @throws {UnreadableMemoryError} If the kernel's memory cannot be read
+   */
+  isOnline?(vcpu: number): boolean;
   /** Guest virtual address of the interrupt descriptor table */
   readonly idt?: bigint;
   /** What an operator may want to know of how the profile was made */

@@ -140,6 +140,7 @@ export const linux: ProfileModule = {
       refresh: () => state.refresh(),
       codeMap: codeMap(state, memory.cpus[0]),
       loadedCode: () => loadedCode(state, text, predictor),
+      ...onlineCpus(image, state),
       entryPoints: entryPoints(image),
       ...(pv ? {} : { idt: image.address(image.need("idt_table")) }),
     };
@@ -197,6 +198,21 @@ function codeMap(state: GuestState, cpu: CpuState | undefined): CodeMap {
 function kernelHalf(cpu: CpuState | undefined): bigint {
   if (cpu?.kind !== "hvm") return PV_KERNEL_HALF;
   return (cpu.cr4 & CR4_LA57) === 0n ? KERNEL_HALF : LARGE_KERNEL_HALF;
+}
+
+/** Which virtual CPUs are up, where the kernel tells (`cpu_online_mask`). */
+function onlineCpus(
+  image: LinuxImage,
+  state: GuestState,
+): Pick<Profile, "isOnline"> {
+  const mask = image.offset("__cpu_online_mask");
+  const size = image.btf.sizeOf("cpumask");
+  if (mask === undefined || size === undefined) return {};
+  return {
+    isOnline: (vcpu) =>
+      vcpu >= 8 * size ||
+      (state.data.u8(mask + (vcpu >> 3)) >> (vcpu & 7) & 1) === 1,
+  };
 }
 
 /** Where system calls enter the kernel. */

@@ -43,7 +43,7 @@ const contents = contentDetectors(guest, profile, regions);
 const all = [
   ...contents,
   new KernelMapping(guest, profile.symbols, regions),
-  ...stateDetectors(guest, profile, false),
+  ...stateDetectors(guest, guest, profile, false),
 ];
 const size = regions.reduce((sum, region) => sum + region.size, 0) / MIB;
 const bytes = regions.map(({ start, size }) => guest.read(start, size));
