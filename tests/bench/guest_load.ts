@@ -45,8 +45,6 @@ export class GuestLoad {
       ...config,
       name: `load-${config.type}`,
       vcpus: 1,
-      // To a PVH guest of the emulated machine it is an invalid instruction
-      ...(config.type === "pvh" ? { cpuid: "host,avx=0" } : {}),
     });
     await guest.waitForConsole(/guest ready/, BOOT_LIMIT);
     return new GuestLoad(lab, guest);

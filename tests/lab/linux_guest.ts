@@ -43,6 +43,12 @@ export interface LinuxGuest {
   config: Readonly<Record<LinuxGuestType, LinuxGuestConfig>>;
 }
 
+/**
+ * To a PVH guest on the emulated machine, AVX is an invalid instruction once it
+ * has two processors, and always in a kernel.
+ */
+const PVH: LinuxGuestSettings = { cpuid: "host,avx=0" };
+
 const INIT = `#!/bin/sh
 export PATH=/usr/bin HOME=/ TERM=linux
 mount -t proc proc /proc
@@ -103,15 +109,19 @@ export async function linuxGuest(
       file("init", INIT, 0o755),
     ]);
   });
-  const config = (type: LinuxGuestType, memory: number): LinuxGuestConfig => ({
+  const config = (
+    type: LinuxGuestType,
+    memory: number,
+    { extra, ...others }: LinuxGuestSettings = {},
+  ): LinuxGuestConfig => ({
     type,
     memory,
-    ...source[type],
-    extra: ["console=hvc0 quiet", source[type]?.extra ?? []].flat().join(" "),
+    ...others,
+    extra: ["console=hvc0 quiet", extra ?? []].flat().join(" "),
   });
   return {
     kernel,
     ramdisk,
-    config: { pv: config("pv", 160), pvh: config("pvh", 256) },
+    config: { pv: config("pv", 160, source.pv), pvh: config("pvh", 256, PVH) },
   };
 }

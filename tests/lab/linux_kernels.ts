@@ -14,8 +14,6 @@ export interface LinuxKernelSource {
   package: string;
   /** What it needs to run as a PV guest of the lab. */
   pv?: LinuxGuestSettings;
-  /** What it needs to run as a PVH guest of the lab. */
-  pvh?: LinuxGuestSettings;
 }
 
 /** The Linux kernels that guests of the lab can run, by Linux' version. */
@@ -28,9 +26,6 @@ export const LINUX_KERNELS = {
     package: "linux-image-amd64",
     // It reads a register of AMD's chipsets, which Xen does not let it.
     pv: { extra: "initcall_blacklist=print_s5_reset_status_mmio" },
-    // It is the first one whose kernel uses AVX by itself, which is an invalid
-    // instruction to a PVH guest on the emulated machine.
-    pvh: { cpuid: "host,avx=0" },
   },
 } as const satisfies Record<string, LinuxKernelSource>;
 
