@@ -34,6 +34,14 @@ async function keep(
   console.log(`${target.name}: ${reason}\n  deno task fuzz ${path}`);
 }
 
+/** Waits until a worker takes messages. */
+async function ready(worker: Worker): Promise<void> {
+  const { promise, resolve, reject } = Promise.withResolvers<unknown>();
+  worker.onmessage = resolve;
+  worker.onerror = (event) => reject(new Error(event.message));
+  await promise;
+}
+
 /** Lets a worker run a portion. */
 async function runPortion(
   worker: Worker,
@@ -69,6 +77,7 @@ async function fuzz(target: Target, count: number): Promise<number> {
   const run = async () => {
     const url = new URL("./worker.ts", import.meta.url);
     const worker = new Worker(url, { type: "module" });
+    await ready(worker);
     while (next < count && found < ENOUGH) {
       const first = next;
       next = Math.min(count, first + PORTION);

@@ -22,3 +22,6 @@ self.onmessage = ({ data }: MessageEvent<Work>) => {
   const target = targets.find((target) => target.name === name)!;
   self.postMessage(runInputs(target, first, count, seed, progress));
 };
+
+// Targets make their seeds first: a message that comes meanwhile is lost
+self.postMessage("ready");
