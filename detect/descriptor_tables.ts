@@ -126,8 +126,9 @@ export class DescriptorTables implements Detector {
 
   /** Linux has a writable mapping of each table too, and uses it at times. */
   #isMapping(base: bigint, { gdtFrame, tables: { gdt } }: Baseline): boolean {
-    return (base - gdt.base) % PAGE_BYTES === 0n &&
-      this.#guest.frame(base) === gdtFrame;
+    if ((base - gdt.base) % PAGE_BYTES !== 0n) return false;
+    const [walk] = this.#guest.walks(base - base % PAGE_BYTES, PAGE_SIZE);
+    return walk?.kind === "mapped" && walk.frame === gdtFrame;
   }
 
   #take(cpu: HvmCpuState & Baseline["tables"]): Baseline {

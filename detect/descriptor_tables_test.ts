@@ -82,6 +82,16 @@ Deno.test("another mapping of the same table is no other table", () => {
   }
 });
 
+Deno.test("a register that leads nowhere is told, and so is what it hides", () => {
+  const { guest, look } = setUp();
+  look();
+  guest.setCpus([hvmCpu({ ...TABLES, gdt: { base: ALIAS, limit: 0x7f } })]);
+  assertEquals(look(), [
+    "GDTR of vCPU 0 was changed from 0xfffffe0000001000 to 0xffff888000005000",
+    "unreadable: not-present",
+  ]);
+});
+
 Deno.test("another interrupt table is told by its register and by its frame", () => {
   const { guest, look } = setUp();
   look();
