@@ -19,6 +19,7 @@ export class SettledCpus {
   #limit: number;
   /** By virtual CPU, since when it is not online, ms */
   #since = new Map<number, number>();
+  #waiting = false;
 
   /**
    * @param isOnline What the kernel says; without it all are judged
@@ -47,14 +48,16 @@ export class SettledCpus {
       cpus.filter(({ vcpu }) => this.#isOnline?.(vcpu) === false)
         .map(({ vcpu }) => [vcpu, before.get(vcpu) ?? now]),
     );
-    return cpus.filter(({ vcpu }) => {
+    const judged = cpus.filter(({ vcpu }) => {
       const since = this.#since.get(vcpu);
       return since === undefined || now - since >= this.#limit;
     });
+    this.#waiting = judged.length < cpus.length;
+    return judged;
   }
 
-  /** Whether one is not judged yet. */
+  /** Whether one was not judged when they were last asked for. */
   get waiting(): boolean {
-    return this.cpus.length < this.#guest.cpus.length;
+    return this.#waiting;
   }
 }
