@@ -3,7 +3,7 @@ import type { CpuState } from "../guestos/cpu_state.ts";
 import { UnreadableMemoryError } from "../guestos/memory.ts";
 import { ProfileError } from "../guestos/profile_error.ts";
 import type { DomainGuest } from "../xen/domain_guest.ts";
-import { type Domain, domainById } from "../xen/domains.ts";
+import type { Domain } from "../xen/domains.ts";
 import { NoSuchDomainError, XenError } from "../xen/errors.ts";
 import { EventLoop } from "../xen/event_loop.ts";
 import { FaultEvents } from "../xen/fault_events.ts";
@@ -174,29 +174,16 @@ async function guardDomain(
   armed: () => void,
   patience: number,
 ): Promise<Ending> {
-  const { host } = session;
   try {
     return await guardLiving(session, domain, armed, patience);
   } catch (error) {
     // What the operator must put right does not depend on the guest's life
-    if (error instanceof UsageError || !hasEnded(host, domain)) throw error;
+    if (error instanceof UsageError) throw error;
+    const reason = session.lifecycle.endOf(domain);
+    if (reason === undefined) throw error;
     // It died while it was looked at
-    return { reason: await whyGone(session, domain) };
+    return { reason };
   }
-}
-
-/** Waits for the end of a domain that is not to be looked at any more. */
-async function whyGone(
-  { lifecycle, stop }: Session,
-  domain: Domain,
-): Promise<string> {
-  return await lifecycle.ended(domain, stop) ?? "destroyed";
-}
-
-/** Whether a domain has shut down, or is gone. */
-function hasEnded(host: XenHost, domain: Domain): boolean {
-  const now = domainById(host.control, host.store, domain.id);
-  return now?.uuid !== domain.uuid || now.dying || now.shutdown !== undefined;
 }
 
 async function guardLiving(
@@ -222,7 +209,8 @@ async function guardLiving(
       text: `${domain.name} is paused; to let it run: xl unpause ${domain.id}`,
     });
   }
-  if (hasEnded(host, domain)) return { reason: await whyGone(session, domain) };
+  const reason = lifecycle.endOf(domain);
+  if (reason !== undefined) return { reason };
   const notice = (text: string) =>
     output.print(domain, { type: "notice", text });
   loaded.notices.forEach(notice);
@@ -232,7 +220,7 @@ async function guardLiving(
       return openProfile(loaded, guest, options);
     },
     // A kernel that died as it booted comes up no more
-    () => hasEnded(host, domain),
+    () => lifecycle.endOf(domain) !== undefined,
     patience > 0 || options.command === "start"
       ? START_LIMIT
       : domain.paused
@@ -312,7 +300,7 @@ async function guardLiving(
     await passes;
   } catch (error) {
     if (!saysGone(error)) throw error;
-    gone = await whyGone(session, domain);
+    gone = await lifecycle.ended(domain, stop) ?? "destroyed";
   } finally {
     ended.abort();
     // A suspended guest may run on, here or elsewhere: it goes as it came

@@ -51,17 +51,24 @@ export class Lifecycle implements Disposable {
   }
 
   /**
+   * Why a domain has shut down or is gone.
+   *
+   * @returns In a word: `suspend` while it is being saved or migrated,
+   *   `destroyed` if it did not shut down; undefined if it lives
+   */
+  endOf(domain: Domain): string | undefined {
+    const now = domainById(this.#host.control, this.#host.store, domain.id);
+    if (now === undefined || now.uuid !== domain.uuid) return "destroyed";
+    return now.shutdown ?? (now.dying ? "destroyed" : undefined);
+  }
+
+  /**
    * Waits until a domain shuts down or is gone.
    *
-   * @returns Why, in a word: `suspend` while it is being saved or migrated,
-   *   `destroyed` if it did not shut down; undefined if the signal came first
+   * @returns Why, as {@linkcode endOf}; undefined if the signal came first
    */
   ended(domain: Domain, signal: AbortSignal): Promise<string | undefined> {
-    return this.#until(() => {
-      const now = domainById(this.#host.control, this.#host.store, domain.id);
-      if (now === undefined || now.uuid !== domain.uuid) return "destroyed";
-      return now.shutdown ?? (now.dying ? "destroyed" : undefined);
-    }, signal);
+    return this.#until(() => this.endOf(domain), signal);
   }
 
   /**

@@ -67,7 +67,7 @@ interface Measure {
 const delay = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
 
 /** Each kind of turn comes first as often as the other. */
-async function measure(
+async function measurePart(
   lab: Lab,
   load: GuestLoad,
   count: number,
@@ -182,7 +182,7 @@ for (const type of TYPES) {
       ? undefined
       : await lab.spawn("renice -n 19 -p $$; while :; do :; done");
     await load.work(WARM_UP_MS);
-    const part = await measure(lab, load, count, windowMs);
+    const part = await measurePart(lab, load, count, windowMs);
     console.error(JSON.stringify(part));
     if (other?.code !== undefined) throw new Error("Dom0 was idle");
     await other?.signal("SIGKILL");

@@ -34,12 +34,12 @@ async function keep(
   console.log(`${target.name}: ${reason}\n  deno task fuzz ${path}`);
 }
 
-/** Waits until a worker takes messages. */
-async function ready(worker: Worker): Promise<void> {
-  const { promise, resolve, reject } = Promise.withResolvers<unknown>();
-  worker.onmessage = resolve;
+/** Waits for what a worker says next. */
+function nextMessage<T>(worker: Worker): Promise<T> {
+  const { promise, resolve, reject } = Promise.withResolvers<T>();
+  worker.onmessage = ({ data }) => resolve(data);
   worker.onerror = (event) => reject(new Error(event.message));
-  await promise;
+  return promise;
 }
 
 /** Lets a worker run a portion. */
@@ -50,9 +50,7 @@ async function runPortion(
   count: number,
 ): Promise<Outcome> {
   const progress = new Int32Array(new SharedArrayBuffer(4));
-  const { promise, resolve, reject } = Promise.withResolvers<Outcome>();
-  worker.onmessage = ({ data }) => resolve(data);
-  worker.onerror = (event) => reject(new Error(event.message));
+  const outcome = nextMessage<Outcome>(worker);
   const timer = setTimeout(() => {
     // A worker that does not end cannot be ended: the process is left
     keep(target, makeInput(target, progress[0]!, Number(seed)), "It hangs")
@@ -62,7 +60,7 @@ async function runPortion(
   const work: Work = { name, first, count, seed: Number(seed), progress };
   worker.postMessage(work);
   try {
-    return await promise;
+    return await outcome;
   } finally {
     clearTimeout(timer);
   }
@@ -77,7 +75,8 @@ async function fuzz(target: Target, count: number): Promise<number> {
   const run = async () => {
     const url = new URL("./worker.ts", import.meta.url);
     const worker = new Worker(url, { type: "module" });
-    await ready(worker);
+    // It says when it takes messages
+    await nextMessage(worker);
     while (next < count && found < ENOUGH) {
       const first = next;
       next = Math.min(count, first + PORTION);

@@ -15,10 +15,7 @@ local:
 .long 4, 4, 3
 .asciz "GNU"
 .long 0x12345678
-`;
-
-/** Code that the kernel rewrites, and the tables that tell where. */
-const TABLES = `
+# Code that the kernel rewrites, and the tables that tell where
 .text
 traced:
   .byte 0x0f, 0x1f, 0x44, 0, 0
@@ -55,16 +52,12 @@ export function onFile(
 
 /**
  * The file of a module, as gcc makes it: `first` calls `elsewhere`, which
- * another file defines, and takes the address of its own `local`.
- *
- * @param withTables It has places that the kernel rewrites too
+ * another file defines, and takes the address of its own `local`; behind it
+ * are places that the kernel rewrites.
  */
-export function moduleObject(
-  withTables = false,
-): Promise<Uint8Array<ArrayBuffer>> {
-  const source = withTables ? SOURCE + TABLES : SOURCE;
+export function moduleObject(): Promise<Uint8Array<ArrayBuffer>> {
   return onFile(
-    new TextEncoder().encode(source),
+    new TextEncoder().encode(SOURCE),
     "gcc -c -x assembler -o $f.o $f; mv $f.o $f",
   );
 }

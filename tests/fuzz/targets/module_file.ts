@@ -29,13 +29,16 @@ const module = {
   isLive: true,
   text: TEXT,
 };
-const bytes = await moduleObject(true);
+const bytes = await moduleObject();
 const headers = Number(new DataView(bytes.buffer).getBigUint64(40, true));
 
 /** Reads a file as the monitor does for a module that is loaded. */
 function readModule(input: Uint8Array<ArrayBuffer>): void {
   const file = new ModuleFile("lab.ko", input);
   assert([...file.symbols()].length < input.length);
+  for (const index of file.sections.keys()) {
+    for (const { symbol } of file.relocations(index)) file.symbol(symbol);
+  }
   const layout = moduleLayout(
     file,
     module,
