@@ -98,9 +98,13 @@ export class SyntheticGuest implements GuardedGuest {
     this.#entries.set(address, entry);
   }
 
-  /** Frame of a page. */
+  /** Frame of a page; as with a true guest, one that is there. */
   frame(address: bigint): bigint {
-    return frameOf(this.entry(address));
+    const entry = this.entry(address);
+    if ((entry & PRESENT) === 0n) {
+      throw new UnreadableMemoryError(address, "not-present");
+    }
+    return frameOf(entry);
   }
 
   /** Writes into one page whatever its entry permits, as Xen can. */
