@@ -81,6 +81,7 @@ static void start_partner(void)
 int main(int count, char **argument)
 {
     uint64_t milliseconds;
+    unsigned int index = 0;
     char line[64];
 
     if (count > 1 && !strcmp(argument[1], "end"))
@@ -99,7 +100,7 @@ int main(int count, char **argument)
             make_process(argument[0]);
             take_turns();
         }
-        printf("load %" PRIu64 " %" PRIu64 " %" PRIu64 "\n", rounds, now - begin, stolen() - lost);
+        printf("load %u %" PRIu64 " %" PRIu64 " %" PRIu64 "\n", index++, rounds, now - begin, stolen() - lost);
     }
     err(1, "no console");
 }

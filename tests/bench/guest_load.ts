@@ -24,7 +24,7 @@ export class GuestLoad {
   #lab: Lab;
   /** Directory in `/proc` of the thread */
   #thread = "";
-  #windows = 0;
+  #orders = 0;
 
   private constructor(lab: Lab, guest: Guest) {
     this.#lab = lab;
@@ -68,9 +68,8 @@ export class GuestLoad {
     await this.guest.type(`run ${milliseconds}`);
     // Nothing of ours runs meanwhile
     await new Promise((resolve) => setTimeout(resolve, milliseconds));
-    const answers = `(?:^load [^]*?){${this.#windows++}}`;
     const [, rounds, time, lost] = await this.guest.waitForConsole(
-      new RegExp(`${answers}^load (\\d+) (\\d+) (\\d+)\r?$`, "m"),
+      new RegExp(`^load ${this.#orders++} (\\d+) (\\d+) (\\d+)\r?$`, "m"),
       ANSWER_LIMIT,
     );
     return {
