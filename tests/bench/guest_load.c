@@ -1,9 +1,9 @@
 /*
  * The only process of a guest whose speed is measured: works when it is told to and says how far it
  * came. A line "run MILLISECONDS" on its console orders rounds for that time, by the guest's clock; the
- * answer is "load ROUNDS NANOSECONDS LOST", where LOST are hundredths of a second for which the guest
- * could have run and was not let, as Xen tells its kernel. A round makes a process that loads a program and ends, and lets
- * two processes take turns.
+ * answer to order INDEX, counted from 0, is "load INDEX ROUNDS NANOSECONDS LOST", where LOST are
+ * hundredths of a second for which the guest could have run and was not let, as Xen tells its kernel. A
+ * round makes a process that loads a program and ends, and lets two processes take turns.
  */
 #include <err.h>
 #include <inttypes.h>
