@@ -27,6 +27,7 @@ Deno.test("a minute of a Linux kernel's own changes to its code is no attack", a
     vcpus: 1,
     lateCpus: false,
     early: false,
+    alone: false,
     cpus: 2,
   });
   assertEquals(judgeNoise(result, KINDS), []);

@@ -48,15 +48,17 @@ export function judgeNoise(
   result: NoiseResult,
   kinds: readonly NoiseKind[],
 ): string[] {
-  const { events, counts, code, stderr, failure } = result;
+  const { guard, counts, failure } = result;
   const wrong: string[] = failure === undefined ? [] : [failure];
+  for (const name of missingNoise(kinds, counts)) {
+    wrong.push(`no noise: ${name}`);
+  }
+  if (guard === undefined) return wrong;
+  const { events, code, stderr } = guard;
   for (const { finding } of events) {
     if (finding === undefined) continue;
     const { rule, address, symbol, summary } = finding;
     wrong.push(`false alarm: ${rule.id} ${address} ${symbol}: ${summary}`);
-  }
-  for (const name of missingNoise(kinds, counts)) {
-    wrong.push(`no noise: ${name}`);
   }
   const owners = new Set(
     events.flatMap(({ instrumentation }) => instrumentation?.by ?? []),

@@ -30,7 +30,8 @@ Usage: deno task noise [OPTION]...
                      a PV kernel forgets processors that it does not start)
   --early            there is noise already when xkmon arms
   --cpus N           physical processors (1)
-  --keep DIRECTORY   keep what xkmon and the guest said
+  --alone            without xkmon: whether the guest bears it itself
+  --keep DIRECTORY   keep what xkmon, the guest and Xen said
   --help             show this`;
 
 /** What the command line asks for. */
@@ -41,7 +42,7 @@ interface Request extends NoiseOptions {
 /** Reads the command line; `undefined` if it asks for help. */
 function parse(args: string[]): Request | undefined {
   const options = parseArgs(args, {
-    boolean: ["help", "late-cpus", "early"],
+    boolean: ["help", "late-cpus", "early", "alone"],
     string: ["kernel", "type", "minutes", "kinds", "vcpus", "cpus", "keep"],
     unknown: (word: string) => {
       throw new TypeError(`unknown: ${word}`);
@@ -78,6 +79,7 @@ function parse(args: string[]): Request | undefined {
     vcpus,
     lateCpus,
     early: options.early === true,
+    alone: options.alone === true,
     cpus: number("cpus", 1),
     keep: options.keep as string | undefined,
   };
@@ -98,9 +100,11 @@ const { keep, kinds } = request;
 const result = await runNoise(request, (text) => console.error(text));
 if (keep !== undefined) {
   await Deno.mkdir(keep, { recursive: true });
-  const lines = result.events.map((event) => `${JSON.stringify(event)}\n`);
-  await Deno.writeTextFile(`${keep}/events.jsonl`, lines.join(""));
-  await Deno.writeTextFile(`${keep}/console`, result.console);
+  const { guard, console, xen } = result;
+  const lines = guard?.events.map((event) => `${JSON.stringify(event)}\n`);
+  await Deno.writeTextFile(`${keep}/events.jsonl`, lines?.join("") ?? "");
+  await Deno.writeTextFile(`${keep}/console`, console);
+  await Deno.writeTextFile(`${keep}/xen`, xen);
 }
 console.log(renderNoise(result));
 const wrong = judgeNoise(result, kinds);

@@ -15,7 +15,8 @@ function unreadable({ unreadable }: NoiseEvent): string[] {
 
 /** What came of a guest's noise, in some lines of text. */
 export function renderNoise(result: NoiseResult): string {
-  const { events, counts } = result;
+  const { guard, counts } = result;
+  const events = guard?.events ?? [];
   const findings = events.filter(({ finding }) => finding !== undefined);
   // One pass tells all that it has to tell within milliseconds.
   const passes = new Set(events.map(({ time }) => time.slice(0, -5)));
@@ -30,10 +31,13 @@ export function renderNoise(result: NoiseResult): string {
     "the guest's complaints": result.complaints,
   };
   return [
-    `Linux ${result.release}: ${Math.round(result.seconds)} s of noise; ` +
-    `xkmon armed in ${Math.round(result.armSeconds)} s, took ` +
-    `${Math.round(result.cpuSeconds)} s of processor time and told ` +
-    `something in ${passes.size} different seconds`,
+    `Linux ${result.release}: ${Math.round(result.seconds)} s of noise; ${
+      guard === undefined
+        ? "xkmon did not run"
+        : `xkmon armed in ${Math.round(guard.armSeconds)} s, took ` +
+          `${Math.round(guard.cpuSeconds)} s of processor time and told ` +
+          `something in ${passes.size} different seconds`
+    }`,
     ...Object.entries(lists).flatMap(([name, lines]) => [
       `${name}: ${lines.length}`,
       ...lines.map((line) => `  ${line}`),

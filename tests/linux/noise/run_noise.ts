@@ -1,9 +1,10 @@
+import type { Guest } from "../../lab/guest.ts";
 import { Lab } from "../../lab/lab.ts";
 import type { LinuxGuestType } from "../../lab/linux_guest.ts";
 import type { LinuxVersion } from "../../lab/linux_kernels.ts";
 import { buildXkmon } from "../../support/build_xkmon.ts";
-import { Monitor } from "../../support/monitor.ts";
 import { XKMON } from "../../support/start_lab.ts";
+import { NoiseGuard } from "./noise_guard.ts";
 import { noiseGuest } from "./noise_guest.ts";
 import { missingNoise, type NoiseKind } from "./noise_kinds.ts";
 import type { NoiseResult } from "./noise_result.ts";
@@ -15,14 +16,11 @@ const LOOK_EVERY = 5_000;
 const STANDSTILL = 300_000;
 /** Limits, ms: kernels are slow under an emulator, under noise above all */
 const BOOT_LIMIT = 180_000;
-const ARM_LIMIT = 300_000;
 const END_LIMIT = 300_000;
 /** How much longer it goes on at most until all kinds of noise were there, ms */
 const MORE = 300_000;
 /** How long the guest is watched when the noise is over, ms */
 const SILENCE = 15_000;
-/** Ticks of processor time in a second, in `/proc` */
-const CLOCK_TICKS = 100;
 
 /** Where the initramfs is unpacked in Dom0, for the files of modules in it */
 const RAMDISK = "/root/ramdisk";
@@ -40,12 +38,19 @@ export interface NoiseOptions {
   readonly lateCpus: boolean;
   /** Whether there is noise already when xkmon arms. */
   readonly early: boolean;
+  /** Whether xkmon stays away. */
+  readonly alone: boolean;
   /** Physical processors. */
   readonly cpus: number;
 }
 
 function sleep(ms: number): Promise<void> {
   return new Promise((resolve) => setTimeout(resolve, ms));
+}
+
+/** Whether a guest is neither shut down nor crashed nor gone. */
+async function isUp(guest: Guest): Promise<boolean> {
+  return /^[^scd]+$/.test(await guest.state() ?? "s");
 }
 
 /**
@@ -88,15 +93,12 @@ export async function runNoise(
   };
 
   if (options.early) await begin();
-  const armStart = Date.now();
-  await using monitor = await Monitor.start(
-    lab,
-    ...["--dom", guest.name, "--on-attack", "report", "--interval", "1"],
-    ...["--modules", `${RAMDISK}/lib/modules`],
-  );
-  await monitor.armed(undefined, ARM_LIMIT);
-  const armSeconds = (Date.now() - armStart) / 1000;
-  tell(`xkmon is armed after ${Math.round(armSeconds)} s`);
+  await using guard = options.alone
+    ? undefined
+    : await NoiseGuard.start(lab, guest.name, `${RAMDISK}/lib/modules`);
+  if (guard !== undefined) {
+    tell(`xkmon is armed after ${Math.round(guard.armSeconds)} s`);
+  }
   if (!options.early) await begin();
 
   const start = Date.now();
@@ -116,39 +118,33 @@ export async function runNoise(
     if (text !== told) changed = Date.now();
     told = text;
     tell(text);
-    if (monitor.job.code !== undefined) failure = "xkmon ended by itself";
+    if (guard?.hasEnded) failure = "xkmon ended by itself";
+    else if (!await isUp(guest)) failure = "the guest is down";
     else if (Date.now() - changed > STANDSTILL) failure = "the guest is stuck";
   }
   const seconds = (Date.now() - start) / 1000;
-  try {
-    await guest.type("end");
-    await guest.waitForConsole(/noise ends/, END_LIMIT);
-    tell("the noise ends");
-    await sleep(SILENCE);
-  } catch (error) {
-    failure ??= (error as Error).message;
+  if (failure === undefined) {
+    try {
+      await guest.type("end");
+      await guest.waitForConsole(/noise ends/, END_LIMIT);
+      tell("the noise ends");
+      await sleep(SILENCE);
+    } catch (error) {
+      failure = (error as Error).message;
+    }
   }
-  const stat = await lab.run(`cat /proc/${monitor.job.pid}/stat`, {
-    check: false,
-  });
-  // proc(5): fields 14 and 15; the name in field 2 may hold spaces
-  const fields = stat.stdout.slice(stat.stdout.lastIndexOf(")") + 2).split(" ");
-  const events = await monitor.events();
-  const { code, stderr } = await monitor.stop();
+  const guardResult = await guard?.end();
   const console = (await guest.console()).replaceAll("\r", "");
   return {
     release: kernel.release,
     seconds,
-    armSeconds,
-    cpuSeconds: (Number(fields[11]) + Number(fields[12])) / CLOCK_TICKS,
-    events,
-    code,
-    stderr,
+    guard: guardResult,
     counts: readCounts(console),
     complaints: [...console.matchAll(/^noise (?:error|kernel) .*$/gm)].map((
       [line],
     ) => line),
     failure,
     console,
+    xen: (await lab.logs()).get("xen")!,
   };
 }
