@@ -22,6 +22,11 @@ const ENOUGH = 10;
 const { inputs, seed, _: names } = parseArgs(Deno.args, {
   string: ["inputs", "seed"],
   default: { inputs: "100000", seed: "1" },
+  unknown(word, option) {
+    if (option === undefined) return true;
+    console.error(`fuzz: no option ${word}: --inputs N, --seed S, TARGET...`);
+    Deno.exit(2);
+  },
 });
 
 /** Keeps an input and prints how to run it again. */
