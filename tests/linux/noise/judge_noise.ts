@@ -16,8 +16,12 @@ const HOOKS = [
   "stack_trace_call",
 ];
 
-/** Functions that probes of the noise call. */
+/**
+ * Functions that probes of the noise call. The first is what remains for a
+ * moment of several at one place, when the last of them has gone.
+ */
 const PROBES = [
+  "aggr_pre_handler",
   "kprobe_dispatcher",
   "pre_handler_kretprobe",
   "without a handler",
