@@ -1,5 +1,6 @@
 import { assert, assertEquals } from "@std/assert";
 import type { Lab } from "./lab/mod.ts";
+import { cpuSeconds } from "./support/cpu_seconds.ts";
 import { freshGuest } from "./support/fresh_guest.ts";
 import { hasJournal } from "./support/has_journal.ts";
 import { Monitor } from "./support/monitor.ts";
@@ -9,17 +10,12 @@ import { startLab } from "./support/start_lab.ts";
 const MINUTES = Number(Deno.env.get("XKMON_QUIET_MINUTES") ?? 10);
 /** From one look at the guest to the next, ms. */
 const LOOK_EVERY = 10_000;
-/** Ticks of processor time in a second, in `/proc`. */
-const CLOCK_TICKS = 100;
 
 /** Seconds of processor time of a process in Dom0, and Dom0's uptime. */
 async function times(lab: Lab, pid: number): Promise<[number, number]> {
   const { stdout } = await lab.run(`cat /proc/${pid}/stat /proc/uptime`);
   const [stat, uptime] = stdout.split("\n");
-  // proc(5): fields 14 and 15; the name in field 2 may hold spaces
-  const fields = stat!.slice(stat!.lastIndexOf(")") + 2).split(" ");
-  const ticks = Number(fields[11]) + Number(fields[12]);
-  return [ticks / CLOCK_TICKS, Number(uptime!.split(" ")[0])];
+  return [cpuSeconds(stat!), Number(uptime!.split(" ")[0])];
 }
 
 Deno.test(`${MINUTES} minutes of honest work are no attack`, async () => {

@@ -1,6 +1,7 @@
 import { openKernel } from "./open_kernel.ts";
 import type { Job, Lab } from "../lab/mod.ts";
 import { startSimpleOS } from "../simpleos/guest.ts";
+import { cpuSeconds } from "../support/cpu_seconds.ts";
 import { quantile } from "./statistics.ts";
 import type { Row } from "./row.ts";
 
@@ -8,15 +9,11 @@ const SETTLE_SECONDS = 60;
 const SECONDS = 60;
 const EXPECTED_PERCENT = 1;
 const STARTS = 3;
-/** `USER_HZ`: the unit of times in `/proc/PID/stat`, as a share of a second */
-const TICKS_PER_SECOND = 100;
 
 /** Processor time of a process with all its threads, seconds. */
 async function cpuTime(lab: Lab, { pid }: Job): Promise<number> {
   const { stdout } = await lab.run(`cat /proc/${pid}/stat`);
-  // Fields 14 and 15, counted behind the name, which may hold anything
-  const fields = stdout.slice(stdout.lastIndexOf(")") + 2).split(" ");
-  return (Number(fields[11]) + Number(fields[12])) / TICKS_PER_SECOND;
+  return cpuSeconds(stdout);
 }
 
 /** Resident memory in MiB: all, and its parts. */

@@ -1,11 +1,10 @@
 import type { Lab } from "../../lab/lab.ts";
+import { cpuSeconds } from "../../support/cpu_seconds.ts";
 import { Monitor } from "../../support/monitor.ts";
 import type { GuardResult } from "./noise_result.ts";
 
 /** In the emulator, while others use it too, ms */
 const ARM_LIMIT = 300_000;
-/** Ticks of processor time in a second, in `/proc` */
-const CLOCK_TICKS = 100;
 
 /** An xkmon that guards a guest which makes noise, and what that takes. */
 export class NoiseGuard implements AsyncDisposable {
@@ -52,14 +51,11 @@ export class NoiseGuard implements AsyncDisposable {
       `cat /proc/${this.#monitor.job.pid}/stat`,
       { check: false },
     );
-    // proc(5): fields 14 and 15; the name in field 2 may hold spaces
-    const fields = stdout.slice(stdout.lastIndexOf(")") + 2).split(" ");
-    const cpuTicks = Number(fields[11]) + Number(fields[12]);
     const events = await this.#monitor.events();
     const { code, stderr } = await this.#monitor.stop();
     return {
       armSeconds: this.armSeconds,
-      cpuSeconds: cpuTicks / CLOCK_TICKS,
+      cpuSeconds: cpuSeconds(stdout),
       events,
       code,
       stderr,

@@ -50,7 +50,8 @@ function sleep(ms: number): Promise<void> {
 
 /** Whether a guest is neither shut down nor crashed nor gone. */
 async function isUp(guest: Guest): Promise<boolean> {
-  return /^[^scd]+$/.test(await guest.state() ?? "s");
+  const state = await guest.state();
+  return state !== undefined && !/[scd]/.test(state);
 }
 
 /**
