@@ -26,16 +26,30 @@ export class Emulation implements AsyncDisposable {
   #output: Promise<string>;
   #stopped?: Promise<void>;
 
-  private constructor(directory: string, process: Deno.ChildProcess) {
+  private constructor(directory: string, command: readonly string[]) {
     this.directory = directory;
-    this.pid = process.pid;
-    this.#process = process;
-    this.#output = new Response(process.stderr).text();
+    // Before there is anything to stop: a signal may come at any time.
     running.add(this);
-    if (running.size > 1) return;
-    for (const { signal, listener } of listeners) {
-      Deno.addSignalListener(signal, listener);
+    if (running.size === 1) {
+      for (const { signal, listener } of listeners) {
+        Deno.addSignalListener(signal, listener);
+      }
     }
+    try {
+      this.#process = new Deno.Command("setpriv", {
+        // However this process ends, the emulator ends with it.
+        args: ["--pdeathsig", "KILL", ...command],
+        cwd: directory,
+        stdin: "null",
+        stdout: "null",
+        stderr: "piped",
+      }).spawn();
+    } catch (error) {
+      this.#forget();
+      throw error;
+    }
+    this.pid = this.#process.pid;
+    this.#output = new Response(this.#process.stderr).text();
   }
 
   /**
@@ -57,15 +71,7 @@ export class Emulation implements AsyncDisposable {
       for (const name of ["console", "files", "guests", "jobs", "log"]) {
         await Deno.mkdir(`${directory}/share/${name}`, { recursive: true });
       }
-      const process = new Deno.Command("setpriv", {
-        // However this process ends, the emulator ends with it.
-        args: ["--pdeathsig", "KILL", ...command],
-        cwd: directory,
-        stdin: "null",
-        stdout: "null",
-        stderr: "piped",
-      }).spawn();
-      return new Emulation(directory, process);
+      return new Emulation(directory, command);
     } catch (error) {
       await Deno.remove(directory, { recursive: true });
       throw error;
@@ -129,6 +135,10 @@ export class Emulation implements AsyncDisposable {
     await this.#process.status;
     await this.#output;
     await Deno.remove(this.directory, { recursive: true });
+    this.#forget();
+  }
+
+  #forget(): void {
     running.delete(this);
     if (running.size > 0) return;
     for (const { signal, listener } of listeners) {
