@@ -1,9 +1,13 @@
 /**
  * Runs every test: what reads the code first, then unit tests, then the tests
- * on a real Xen. Ends with `N passed, N failed`.
+ * on a real Xen. Ends with `N passed, N failed`. With `--xen VERSION,...` only
+ * those on a real Xen with SimpleOS, on each of these releases.
  *
  * @module
  */
+
+import { parseArgs } from "@std/cli/parse-args";
+import { xenRelease } from "./lab/xen_release.ts";
 
 const root = new URL("..", import.meta.url).pathname;
 const deno = Deno.execPath();
@@ -13,6 +17,7 @@ interface Group {
   readonly name: string;
   readonly args: readonly string[];
   readonly jobs?: number;
+  readonly env?: Readonly<Record<string, string>>;
   /** Minutes */
   readonly limit: number;
 }
@@ -45,7 +50,23 @@ function inTests(names: readonly string[]): string[] {
   return names.map((name) => `tests/${name}`);
 }
 
-const groups: readonly Group[] = [
+/** The suite of SimpleOS, on one release of Xen. */
+function onRealXen(xen?: string): Group {
+  return {
+    name: `real Xen${xen === undefined ? "" : ` ${xen}`}`,
+    args: [
+      "test",
+      "-A",
+      "--parallel",
+      ...inTests(withLab.filter((name) => !withLinux.includes(name))),
+    ],
+    env: xen === undefined ? {} : { LAB_XEN: xen },
+    jobs: LAB_JOBS,
+    limit: 30,
+  };
+}
+
+const everything: readonly Group[] = [
   { name: "format", args: ["fmt", "--check"], limit: 2 },
   { name: "lint", args: ["lint"], limit: 2 },
   { name: "types", args: ["check", "."], limit: 5 },
@@ -59,17 +80,7 @@ const groups: readonly Group[] = [
     args: ["test", "-A", ...inTests(WITHOUT_LAB)],
     limit: 15,
   },
-  {
-    name: "real Xen",
-    args: [
-      "test",
-      "-A",
-      "--parallel",
-      ...inTests(withLab.filter((name) => !withLinux.includes(name))),
-    ],
-    jobs: LAB_JOBS,
-    limit: 30,
-  },
+  onRealXen(),
   {
     name: "Linux on real Xen",
     args: ["test", "-A", "--parallel", ...inTests(withLinux)],
@@ -103,6 +114,7 @@ async function run(group: Group): Promise<[number, number]> {
     env: {
       PATH: `${root}node_modules/.bin:${Deno.env.get("PATH") ?? ""}`,
       DENO_JOBS: String(group.jobs ?? navigator.hardwareConcurrency),
+      ...group.env,
     },
     stdout: "piped",
     stderr: "inherit",
@@ -117,6 +129,28 @@ async function run(group: Group): Promise<[number, number]> {
   }
   const { success } = await child.status;
   return count(output, success);
+}
+
+/** The groups that the command line asks for. */
+function wanted(args: string[]): readonly Group[] {
+  const { xen } = parseArgs(args, {
+    string: ["xen"],
+    unknown: (word: string) => {
+      throw new TypeError(`unknown: ${word}`);
+    },
+  }) as { xen?: string };
+  if (xen === undefined) return everything;
+  const releases = xen.split(",");
+  releases.forEach(xenRelease);
+  return releases.map(onRealXen);
+}
+
+let groups: readonly Group[];
+try {
+  groups = wanted(Deno.args);
+} catch (error) {
+  console.error((error as Error).message);
+  Deno.exit(2);
 }
 
 let passed = 0;

@@ -1,5 +1,6 @@
 import { type CpioEntry, link, program } from "./cpio_entry.ts";
 import { hostCommand } from "./host_command.ts";
+import { oneOf } from "./one_of.ts";
 
 /**
  * Busybox and a link for each of its programs in `usr/bin`.
@@ -7,7 +8,7 @@ import { hostCommand } from "./host_command.ts";
  * @param packages directory of unpacked packages.
  */
 export async function busybox(packages: string): Promise<CpioEntry[]> {
-  const path = `${packages}/bin/busybox`;
+  const path = await oneOf(packages, ["bin/busybox", "usr/bin/busybox"]);
   const list = await hostCommand([path, "--list"]);
   const names = new TextDecoder().decode(list).trim().split("\n");
   return [

@@ -11,14 +11,13 @@ import {
 import type { Kernel } from "./fetch_kernel.ts";
 import { hostCommand } from "./host_command.ts";
 import { kernelModules } from "./kernel_modules.ts";
-import { sharedLibraries } from "./shared_libraries.ts";
+import { findLibrary, sharedLibraries } from "./shared_libraries.ts";
 import { writeCpio } from "./write_cpio.ts";
 import type { XenRelease } from "./xen_release.ts";
 
 /** Xen's programs that Dom0 gets. */
 const XEN_PROGRAMS = [
   "libxl-save-helper",
-  "xen-access",
   "xen-init-dom0",
   "xenconsole",
   "xenconsoled",
@@ -26,6 +25,9 @@ const XEN_PROGRAMS = [
   "xenstored",
   "xl",
 ];
+
+/** Those that not every release has. */
+const MORE_XEN_PROGRAMS = ["xen-access"];
 
 const XENSTORE_PROGRAMS = [
   "chmod",
@@ -155,7 +157,12 @@ async function dom0Files(
   ];
 
   const programs = new Map<string, string>();
-  for (const name of XEN_PROGRAMS) {
+  const available = new Set(
+    (await Array.fromAsync(Deno.readDir(`${packages}/${release.programs}`)))
+      .map(({ name }) => name),
+  );
+  const more = MORE_XEN_PROGRAMS.filter((name) => available.has(name));
+  for (const name of [...XEN_PROGRAMS, ...more]) {
     programs.set(
       `${release.programs}/${name}`,
       `${packages}/${release.programs}/${name}`,
@@ -213,7 +220,7 @@ async function libraries(
   ]);
   for (const name of xen) found.set(name, `${source}/${name}`);
   for (const name of LIBRARIES) {
-    found.set(name, `${packages}/lib/x86_64-linux-gnu/${name}`);
+    found.set(name, await findLibrary(packages, name));
   }
   return new Map(
     [...found].map(([name, path]) => [

@@ -1,9 +1,9 @@
 import { apt } from "./apt.ts";
 import { cached } from "./cached.ts";
 import { contentKey } from "./content_key.ts";
-import { exists } from "./exists.ts";
 import { extractVmlinux } from "./extract_vmlinux.ts";
 import { fetchPackages } from "./fetch_packages.ts";
+import { oneOf } from "./one_of.ts";
 
 /** A Linux kernel of Debian, in the cache. */
 export interface Kernel {
@@ -86,12 +86,4 @@ async function kernelPackages(name: string, suite?: string): Promise<string[]> {
     }
   }
   return [...parts].sort();
-}
-
-/** The first of these paths below `root` that is there. */
-async function oneOf(root: string, paths: readonly string[]): Promise<string> {
-  for (const path of paths) {
-    if (await exists(`${root}/${path}`)) return `${root}/${path}`;
-  }
-  throw new Error(`${root} holds none of ${paths}`);
 }

@@ -3,7 +3,7 @@ import { qemu } from "./qemu.ts";
 
 /** What a lab is to be. Everything has a default. */
 export interface LabConfig {
-  /** Release of Xen: `"4.17"`. */
+  /** Release of Xen: `LAB_XEN` in the environment, or `"4.17"`. */
   xen?: string;
   /** Debian package of Dom0's kernel: `"linux-image-amd64"`. */
   dom0Kernel?: string;
@@ -39,7 +39,7 @@ export function completeConfig(config: LabConfig): Required<LabConfig> {
     value !== undefined
   );
   return {
-    xen: "4.17",
+    xen: Deno.env.get("LAB_XEN") ?? "4.17",
     dom0Kernel: "linux-image-amd64",
     files: [],
     emulator: qemu,

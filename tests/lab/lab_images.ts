@@ -20,7 +20,11 @@ export async function labImages(
   config: Required<LabConfig>,
 ): Promise<LabImages> {
   const release = xenRelease(config.xen);
-  const packages = await fetchPackages(`xen-${config.xen}`, release.packages);
+  const packages = await fetchPackages(
+    `xen-${config.xen}`,
+    release.packages,
+    release.suite,
+  );
   const kernel = await fetchKernel(config.dom0Kernel);
   return {
     xen: await hypervisor(release, packages),

@@ -1,5 +1,5 @@
-import { exists } from "./exists.ts";
 import { hostCommand } from "./host_command.ts";
+import { oneOf } from "./one_of.ts";
 
 /**
  * Finds the shared libraries that programs need, and those that these need,
@@ -30,10 +30,20 @@ export async function sharedLibraries(
   return found;
 }
 
-async function findLibrary(root: string, name: string): Promise<string> {
-  for (const directory of ["lib", "usr/lib"]) {
-    const path = `${root}/${directory}/x86_64-linux-gnu/${name}`;
-    if (await exists(path)) return path;
-  }
-  throw new Error(`no package of the lab holds ${name}`);
+/**
+ * Finds a shared library in a directory of unpacked packages.
+ *
+ * @param root the directory, with Debian's layout.
+ * @throws {Error} if it is not there: a package is missing.
+ */
+export async function findLibrary(
+  root: string,
+  name: string,
+): Promise<string> {
+  return await oneOf(
+    root,
+    ["lib", "usr/lib"].map((directory) =>
+      `${directory}/x86_64-linux-gnu/${name}`
+    ),
+  );
 }

@@ -1,6 +1,8 @@
 /** Where one release of Xen comes from, and where its parts are. */
 export interface XenRelease {
-  /** Debian packages to unpack, of one suite. */
+  /** Debian's suite that has it; the host's own if not given. */
+  suite?: string;
+  /** Debian packages to unpack, of that suite. */
   packages: readonly string[];
   /** The hypervisor, gzipped ELF, in the unpacked packages. */
   hypervisor: string;
@@ -8,20 +10,25 @@ export interface XenRelease {
   programs: string;
 }
 
-const RELEASES: Record<string, XenRelease> = {
-  "4.17": {
+/** What Debian calls the parts of a release, and what these need. */
+function release(
+  version: string,
+  { suite, store }: { suite?: string; store: string },
+): XenRelease {
+  return {
+    suite,
     packages: [
-      "xen-hypervisor-4.17-amd64",
-      "xen-utils-4.17",
+      `xen-hypervisor-${version}-amd64`,
+      `xen-utils-${version}`,
       "xenstore-utils",
-      "libxenmisc4.17",
+      `libxenmisc${version}`,
       "libxencall1",
       "libxendevicemodel1",
       "libxenevtchn1",
       "libxenforeignmemory1",
       "libxengnttab1",
       "libxenhypfs1",
-      "libxenstore4",
+      store,
       "libxentoolcore1",
       "libxentoollog1",
       "busybox-static",
@@ -33,9 +40,15 @@ const RELEASES: Record<string, XenRelease> = {
       "libzstd1",
       "zlib1g",
     ],
-    hypervisor: "boot/xen-4.17-amd64.gz",
-    programs: "usr/lib/xen-4.17/bin",
-  },
+    hypervisor: `boot/xen-${version}-amd64.gz`,
+    programs: `usr/lib/xen-${version}/bin`,
+  };
+}
+
+const RELEASES: Record<string, XenRelease> = {
+  "4.14": release("4.14", { suite: "bullseye", store: "libxenstore3.0" }),
+  "4.17": release("4.17", { store: "libxenstore4" }),
+  "4.20": release("4.20", { suite: "trixie", store: "libxenstore4" }),
 };
 
 /**
