@@ -119,7 +119,13 @@ export class ModulePredictor {
       ...labels,
       ...staticCalls(patching, choices.thunk),
       ...ftraceSites(patching),
-      ...lockPrefixes(patching),
+      ...lockPrefixes(
+        patching,
+        // Up to 6.3 all of a module is in one piece of memory
+        kernel.btf.member("module", "core_layout") === undefined
+          ? undefined
+          : image.section(".text"),
+      ),
     ]);
     const bytes = new Uint8Array(found.length);
     bytes.set(image.bytes.subarray(0, Math.min(image.textSize, bytes.length)));

@@ -9,6 +9,7 @@ import { CoreGuest } from "../../xen/core_guest.ts";
 import { flipBytes, type Flips } from "./flip_bytes.ts";
 import { headerOffsets } from "./header_offsets.ts";
 import type { LinuxCore } from "./linux_core.ts";
+import { unsettledLines } from "./unsettled_lines.ts";
 
 const PAGE_SIZE = 4096;
 
@@ -71,7 +72,10 @@ export async function checkCore(
     offsets: offsets.size,
     unequalOffsets,
     profileMs,
-    residue: residueLines(await scanGuest(guest, profile, 0)),
+    residue: [
+      ...residueLines(await scanGuest(guest, profile, 0)),
+      ...unsettledLines(guest, regions),
+    ],
     pages: regions.reduce((sum, { size }) => sum + size / PAGE_SIZE, 0),
     ...flipBytes(guest, profile, regions, flips),
   };

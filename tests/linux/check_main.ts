@@ -77,7 +77,9 @@ on an emulated machine of AMD (kaslr) and of Intel with page-table isolation
   its memory has at the same address with the same type.
 - Offsets: sizes and offsets of structures that a compiler takes from the
   kernel's headers, and the profile from the guest's types (BTF).
-- Differences: what the rules tell of the clean guest; it should be nothing.
+- Differences: what the rules tell of the clean guest, and places that they take
+  for being changed at this moment, though the guest is idle; it should be
+  nothing.
 - Changed bytes: single random bytes of text and read-only data that were
   changed and found. Legitimate ones, on top of these, were changed to just what
   the kernel itself may write at this very place.

@@ -7,6 +7,7 @@ import { CoreGuest } from "../../xen/core_guest.ts";
 import { flipBytes, type Flips } from "./flip_bytes.ts";
 import type { ModuleCore } from "./module_core.ts";
 import { residueLines } from "./residue_lines.ts";
+import { unsettledLines } from "./unsettled_lines.ts";
 
 /** What a core of a clean guest with modules shows of xkmon. */
 export interface ModuleCheck extends Flips {
@@ -32,7 +33,7 @@ export async function checkModules(
   const file = new KernelFile(kernel.image, await Deno.readFile(kernel.image));
   const modules = new ModuleDirectory(kernel.modules);
   const profile = linux.open(file, guest, { modules });
-  const residue = residueLines(await scanGuest(guest, profile, 0));
+  const told = residueLines(await scanGuest(guest, profile, 0));
   const regions = profile.loadedCode!().map(
     ({ name, start, size, living, trust }) => {
       const { bytes } = trust!(guest.read(start, size));
@@ -44,7 +45,7 @@ export async function checkModules(
     loaded: loaded.length,
     judged: regions.length,
     size: regions.reduce((sum, { size }) => sum + size, 0),
-    residue,
+    residue: [...told, ...unsettledLines(guest, regions)],
     ...flipBytes(guest, profile, regions, flips),
   };
 }
