@@ -1,5 +1,5 @@
 import type { TrustedRegion } from "../../detect/trusted_region.ts";
-import type { GuestMemory } from "../../guestos/memory.ts";
+import type { KernelMemory } from "../../guestos/memory.ts";
 
 /**
  * Places that the verdict takes for being changed at this moment, a line each.
@@ -7,13 +7,14 @@ import type { GuestMemory } from "../../guestos/memory.ts";
  * it is seen to last.
  */
 export function unsettledLines(
-  guest: GuestMemory,
+  guest: KernelMemory,
   regions: readonly TrustedRegion[],
 ): string[] {
   const lines: string[] = [];
   for (const { name, start, size, trusted, living } of regions) {
     if (living === undefined) continue;
-    const found = guest.read(start, size);
+    const found = new Uint8Array(size);
+    guest.readInto(start, found);
     for (let at = 0; at < size; at++) {
       if (found[at] === trusted[at]) continue;
       const address = start + BigInt(at);
