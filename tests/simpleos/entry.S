@@ -1,18 +1,9 @@
-/* First instructions, entry points of traps and events, and the hypercall page (all Xen PV). */
+/* First instructions of a PV guest, entry points of traps and events, and the hypercall page. */
 #define __ASSEMBLY__ /* for the headers of Xen */
 #include <xen/xen.h>
 
+#include "assembly.h"
 #include "layout.h"
-
-.macro function name:req
-    .globl \name
-    .type \name, @function
-\name:
-.endm
-
-.macro end_function name:req
-    .size \name, . - \name
-.endm
 
     .section .hypercall_page, "ax", @progbits
     .globl hypercall_page
@@ -21,16 +12,6 @@
     .balign PAGE_SIZE
 hypercall_page:
     .skip PAGE_SIZE, 0x90
-
-.macro bss_object name:req, size:req
-    .section .bss.\name, "aw", @nobits
-    .balign PAGE_SIZE
-    .globl \name
-    .type \name, @object
-    .size \name, \size
-\name:
-    .skip \size
-.endm
 
     bss_object boot_stack, BOOT_STACK_SIZE
     /* Addresses at which pages of Xen's own are mapped; the memory behind them stays unused. */
@@ -45,20 +26,21 @@ function start
     mov $boot_stack + BOOT_STACK_SIZE, %rsp
     xor %ebp, %ebp
     mov %rsi, %rdi
-    call kernel_main
+    call pv_main
     ud2
 end_function start
 
 /*
- * Xen enters on the current stack with %rcx and %r11 on top of an ordinary exception frame.
- * The rest makes it a struct registers; `iret` goes through the hypervisor, which also
- * restores the event mask from the saved IF.
+ * Xen enters a PV guest on the current stack with %rcx and %r11 on top of an ordinary exception
+ * frame. The processor enters a PVH guest by its IDT, with nothing but that frame, and behind
+ * these two instructions. The rest makes it a struct registers.
  */
 .macro trap_entry entry:req, handler:req, vector=0, has_error_code=0
     .balign 16
 function \entry
     pop %rcx
     pop %r11
+function native_\entry
     .if !\has_error_code
     push $0
     .endif
@@ -82,6 +64,7 @@ function \entry
     mov $\vector, %esi
     call \handler
     jmp trap_return
+end_function native_\entry
 end_function \entry
 .endm
 
@@ -101,9 +84,15 @@ function trap_return
     pop %rdx
     pop %rsi
     pop %rdi
-    /* The place of the error code becomes the flags of the iret hypercall. */
+    /* A frame with a code segment of our own was made by the processor. */
+    cmpw $KERNEL_CS, 16(%rsp)
+    je 1f
+    /* Xen also restores the event mask from the saved IF. The place of the error code becomes
+     * the flags of the hypercall. */
     movq $0, (%rsp)
     jmp hypercall_page + __HYPERVISOR_iret * 32
+1:  add $8, %rsp
+    iretq
 end_function trap_return
 
     trap_entry event_entry, event_upcall
@@ -125,7 +114,7 @@ end_function trap_return
     trap_entry alignment_check_entry, unexpected_trap, 17, 1
     trap_entry simd_error_entry, unexpected_trap, 19
 
-    /* Not in trap_table: mute_attack puts it there. */
+    /* Not in trap_table and idt_table: mute_attack puts it there. */
     trap_entry mute_fault_entry, mute_fault, 14, 1
 
 /*

@@ -1,17 +1,13 @@
 #include "events.h"
 
-#include <stddef.h>
-
 #include "barrier.h"
 #include "clock.h"
 #include "hypercall.h"
 #include "mm.h"
 #include "panic.h"
-#include "traps.h"
+#include "platform.h"
 
 #define PORTS_PER_WORD 64
-
-extern char event_entry[], failsafe_entry[];
 
 static uint32_t timer_port;
 
@@ -20,18 +16,9 @@ static struct vcpu_info *vcpu_info(void)
     return &shared_info.vcpu_info[0];
 }
 
-static void register_callback(uint16_t type, const char *entry)
-{
-    struct callback_register callback = {.type = type, .address = (uint64_t)entry};
-
-    if (hypercall_callback_op(CALLBACKOP_register, &callback))
-        panic("callback %lu refused", (uint64_t)type);
-}
-
 void events_init(void)
 {
-    register_callback(CALLBACKTYPE_event, event_entry);
-    register_callback(CALLBACKTYPE_failsafe, failsafe_entry);
+    platform->events_init();
     events_enable();
 }
 
@@ -73,23 +60,17 @@ uint32_t event_allocate_for_dom0(void)
 
 void events_disable(void)
 {
-    WRITE_ONCE(vcpu_info()->evtchn_upcall_mask, 1);
-    memory_barrier();
+    platform->events_disable();
 }
 
 void events_enable(void)
 {
-    memory_barrier();
-    WRITE_ONCE(vcpu_info()->evtchn_upcall_mask, 0);
-    memory_barrier();
-    /* What came while events were disabled is delivered on the way out of any hypercall. */
-    if (READ_ONCE(vcpu_info()->evtchn_upcall_pending))
-        hypercall(__HYPERVISOR_xen_version, 0, 0, 0, 0);
+    platform->events_enable();
 }
 
 void events_block(void)
 {
-    hypercall_sched_op(SCHEDOP_block, NULL);
+    platform->events_block();
 }
 
 /* Only the timer has work here; for all other ports the arrival itself ends a wait. */
@@ -110,9 +91,4 @@ void event_upcall(struct registers *registers)
         if (word == timer_port / PORTS_PER_WORD && (ports >> timer_port % PORTS_PER_WORD & 1))
             clock_tick();
     }
-}
-
-void failsafe(struct registers *registers)
-{
-    panic("failsafe callback at %lx", registers->rip);
 }

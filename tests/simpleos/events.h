@@ -20,7 +20,6 @@ void events_enable(void);
 void events_block(void);
 
 void event_upcall(struct registers *registers);
-void failsafe(struct registers *registers);
 
 /*
  * Blocks until the condition holds, looking at it after each event, or `limit` ticks have passed.

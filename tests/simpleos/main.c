@@ -1,6 +1,5 @@
 /* SimpleOS: the smallest guest kernel that is worth attacking. */
 #include <stdint.h>
-#include <xen/xen.h>
 
 #include "clock.h"
 #include "commands.h"
@@ -10,9 +9,8 @@
 #include "grant.h"
 #include "load.h"
 #include "mm.h"
+#include "platform.h"
 #include "state.h"
-#include "text.h"
-#include "traps.h"
 #include "xenbus.h"
 
 #define TICKS_PER_REPORT 25
@@ -20,18 +18,18 @@
 /* 1 from when page tables, trap table and fault channel are as they will stay. */
 uint32_t boot_complete;
 
-static struct start_info start_info;
+const struct platform *platform;
 
-static void boot(void)
+static void boot(const struct boot_info *boot_info)
 {
-    console_init(mm_builder_address(start_info.console.domU.mfn), start_info.console.domU.evtchn);
-    print("boot, %lu pages", start_info.nr_pages);
-    mm_init(&start_info);
-    console_init(mm_direct_address(start_info.console.domU.mfn), start_info.console.domU.evtchn);
-    traps_init();
+    console_init(platform->boot_address(boot_info->console_frame), boot_info->console_port);
+    print("boot, %s, %lu pages", platform->name, boot_info->page_count);
+    mm_init(boot_info->page_count);
+    console_init(mm_direct_address(boot_info->console_frame), boot_info->console_port);
+    platform->traps_init();
     events_init();
     clock_init();
-    xenbus_init(mm_direct_address(start_info.store_mfn), start_info.store_evtchn);
+    xenbus_init(mm_direct_address(boot_info->store_frame), boot_info->store_port);
     state_set("booting");
     grant_init();
     fault_channel_init();
@@ -40,13 +38,12 @@ static void boot(void)
     state_set("running");
 }
 
-void kernel_main(const struct start_info *builder_start_info);
-void kernel_main(const struct start_info *builder_start_info)
+void kernel_main(const struct platform *started_on, const struct boot_info *boot_info)
 {
     uint64_t seen = 0, reported = 0;
 
-    memcpy(&start_info, builder_start_info, sizeof(start_info));
-    boot();
+    platform = started_on;
+    boot(boot_info);
     for (;;) {
         wait_for(xenbus_pending() || clock_ticks() != seen, TICKS_PER_SECOND);
         xenbus_poll();

@@ -1,53 +1,16 @@
 #include "traps.h"
 
 #include <stdbool.h>
-#include <stddef.h>
 
 #include "console.h"
 #include "fault_channel.h"
-#include "hypercall.h"
-#include "mm.h"
 #include "panic.h"
+#include "platform.h"
 
 extern char guarded_call_end[];
-extern char divide_error_entry[], debug_entry[], breakpoint_entry[], overflow_entry[],
-    bounds_entry[], invalid_opcode_entry[], no_device_entry[], invalid_tss_entry[],
-    no_segment_entry[], stack_error_entry[], general_protection_entry[], page_fault_entry[],
-    fpu_error_entry[], alignment_check_entry[], simd_error_entry[];
-
-#define TRAP(number, entry)                                                   \
-    {                                                                         \
-        .vector = number, .flags = TRAP_DISABLES_EVENTS, .cs = FLAT_KERNEL_CS, \
-        .address = (unsigned long)(entry),                                    \
-    }
-
-const struct trap_info trap_table[] = {
-    TRAP(0, divide_error_entry),
-    TRAP(1, debug_entry),
-    TRAP(3, breakpoint_entry),
-    TRAP(4, overflow_entry),
-    TRAP(5, bounds_entry),
-    TRAP(6, invalid_opcode_entry),
-    TRAP(7, no_device_entry),
-    TRAP(10, invalid_tss_entry),
-    TRAP(11, no_segment_entry),
-    TRAP(12, stack_error_entry),
-    TRAP(13, general_protection_entry),
-    TRAP(PAGE_FAULT_VECTOR, page_fault_entry),
-    TRAP(16, fpu_error_entry),
-    TRAP(17, alignment_check_entry),
-    TRAP(19, simd_error_entry),
-    {.address = 0},
-};
 
 /* Stack pointer within guarded_call, 0 outside of it; kept by entry.S. */
 uint64_t guarded_stack;
-
-void traps_init(void)
-{
-    if (hypercall_set_trap_table(trap_table))
-        panic("trap table refused");
-}
 
 static void print_registers(const struct registers *registers)
 {
@@ -82,7 +45,7 @@ void abandon_guarded_call(struct registers *registers, uint64_t address)
 void page_fault(struct registers *registers)
 {
     static bool reporting;
-    const uint64_t address = shared_info.vcpu_info[0].arch.cr2;
+    const uint64_t address = platform->fault_address();
 
     if (reporting)
         panic("page fault on %lx at %lx while reporting one", address, registers->rip);

@@ -3,7 +3,6 @@
 #define TRAPS_H
 
 #include <stdint.h>
-#include <xen/xen.h>
 
 /* Stack as trap_entry in entry.S leaves it. */
 struct registers {
@@ -13,14 +12,7 @@ struct registers {
 
 #define GUARDED_CALL_ABANDONED (-1000)
 
-/* Handlers start with events disabled, so that nothing runs before they have reported. */
-#define TRAP_DISABLES_EVENTS 4
-
 #define PAGE_FAULT_VECTOR 14
-
-extern const struct trap_info trap_table[];
-
-void traps_init(void);
 
 /* Calls a function that may be given up by the page-fault handler; see entry.S. */
 long guarded_call(long (*function)(void));
@@ -30,5 +22,7 @@ void abandon_guarded_call(struct registers *registers, uint64_t address);
 
 void page_fault(struct registers *registers);
 void unexpected_trap(struct registers *registers, uint64_t vector);
+/* Only a PV guest has it: Xen could not load what the guest's registers name. */
+void failsafe(struct registers *registers);
 
 #endif
