@@ -13,4 +13,8 @@
 export { ATTACKS } from "./attacks.ts";
 export { buildSimpleOS } from "./build_simpleos.ts";
 export { SimpleOS } from "./simpleos.ts";
-export { type StartOptions, startSimpleOS } from "./start_simpleos.ts";
+export {
+  type SimpleOSType,
+  type StartOptions,
+  startSimpleOS,
+} from "./start_simpleos.ts";

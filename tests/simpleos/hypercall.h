@@ -1,4 +1,4 @@
-/* Hypercalls through the page that Xen filled in. */
+/* Hypercalls through the page that Xen filled in; not every one is there for each type of guest. */
 #ifndef HYPERCALL_H
 #define HYPERCALL_H
 
@@ -7,8 +7,10 @@
 #include <xen/callback.h>
 #include <xen/event_channel.h>
 #include <xen/grant_table.h>
+#include <xen/memory.h>
 #include <xen/sched.h>
 #include <xen/vcpu.h>
+#include <xen/hvm/hvm_op.h>
 
 /* Returns what Xen returns: 0 or a count, or a negated errno of xen/errno.h. */
 static inline __attribute__((always_inline)) long
@@ -47,6 +49,16 @@ static inline long hypercall_update_va_mapping(uint64_t address, uint64_t entry)
 static inline long hypercall_callback_op(unsigned command, const void *argument)
 {
     return hypercall(__HYPERVISOR_callback_op, command, (uint64_t)argument, 0, 0);
+}
+
+static inline long hypercall_memory_op(unsigned command, void *argument)
+{
+    return hypercall(__HYPERVISOR_memory_op, command, (uint64_t)argument, 0, 0);
+}
+
+static inline long hypercall_hvm_op(unsigned command, void *argument)
+{
+    return hypercall(__HYPERVISOR_hvm_op, command, (uint64_t)argument, 0, 0);
 }
 
 static inline long hypercall_event_channel_op(unsigned command, void *argument)

@@ -21,5 +21,6 @@
     xen_note XEN_ELFNOTE_PADDR_OFFSET, .quad, 0
     xen_note XEN_ELFNOTE_ENTRY, .quad, start
     xen_note XEN_ELFNOTE_HYPERCALL_PAGE, .quad, hypercall_page
+    xen_note XEN_ELFNOTE_PHYS32_ENTRY, .quad, pvh_start - VIRT_BASE
 
     .section .note.GNU-stack, "", @progbits

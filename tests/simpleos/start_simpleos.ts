@@ -2,8 +2,13 @@ import type { GuestConfig, Lab } from "../lab/mod.ts";
 import { buildSimpleOS } from "./build_simpleos.ts";
 import { SimpleOS } from "./simpleos.ts";
 
+/** How Xen runs it; its kernel file is the same for both. */
+export type SimpleOSType = "pv" | "pvh";
+
 /** What {@linkcode startSimpleOS} can be told. */
 export interface StartOptions {
+  /** How Xen runs it: `"pv"`. */
+  type?: SimpleOSType;
   /** The guest's name: `"simpleos"`. */
   name?: string;
   /** Its memory in MiB: 32. */
@@ -23,12 +28,13 @@ const DOM0_KERNEL = "/root/simpleos.elf";
  */
 export async function startSimpleOS(
   lab: Lab,
-  { name = "simpleos", memoryMiB = 32, paused = false }: StartOptions = {},
+  { type = "pv", name = "simpleos", memoryMiB = 32, paused = false }:
+    StartOptions = {},
 ): Promise<SimpleOS> {
   await lab.put(await buildSimpleOS(), DOM0_KERNEL, 0o644);
   const config: GuestConfig = {
     name,
-    type: "pv",
+    type,
     kernel: DOM0_KERNEL,
     memory: memoryMiB,
     vcpus: 1,
