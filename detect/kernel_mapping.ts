@@ -24,9 +24,9 @@ interface Run {
 
 /**
  * XK-003 for a kernel that manages its own page tables: each page of a region
- * leads to the frame to which it led when xkmon armed and is not writable;
- * only code is executable. Tables may be split and joined, flags of other
- * kinds may change.
+ * leads to the frame to which it led when xkmon armed and is not writable,
+ * unless the kernel keeps it so; only code is executable. Tables may be split
+ * and joined, flags of other kinds may change.
  */
 export class KernelMapping implements Detector {
   readonly rule = rules.pageTables;
@@ -98,7 +98,7 @@ export class KernelMapping implements Detector {
 }
 
 function judgePage(
-  { kind }: TrustedRegion,
+  { kind, writable = false }: TrustedRegion,
   frame: bigint | undefined,
   walk: Mapped | NotMapped,
 ): { drift: Drift; summary: string } | undefined {
@@ -108,7 +108,7 @@ function judgePage(
   if (frame !== undefined && walk.frame !== frame) {
     return { drift: "swapped", summary: "page leads to another frame" };
   }
-  if (walk.writable) {
+  if (walk.writable && !writable) {
     return { drift: "writable", summary: "page is writable" };
   }
   if (kind === "data" && walk.executable) {

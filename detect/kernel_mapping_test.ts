@@ -25,13 +25,19 @@ class RememberingGuest extends KernelGuest {
   }
 }
 
-function setUp() {
+function setUp({ writable = false } = {}) {
   const guest = new RememberingGuest();
   guest.mapAs(TEXT, new Uint8Array(4 * 4096), { executable: true });
   guest.mapAs(DATA, new Uint8Array(4 * 4096));
   const regions = [
     { name: "kernel text", kind: "code", start: TEXT, size: 4 * 4096 },
-    { name: "read-only data", kind: "data", start: DATA, size: 4 * 4096 },
+    {
+      name: "read-only data",
+      kind: "data",
+      start: DATA,
+      size: 4 * 4096,
+      writable,
+    },
   ] as const;
   const symbols = new SymbolTable([
     { name: "_text", address: TEXT, size: 4 * 4096 },
@@ -68,6 +74,17 @@ Deno.test("a writable page of code or data is found", () => {
   assertEquals(look(), [
     [TEXT + PAGE, "writable: page is writable"],
     [DATA, "writable: page is writable"],
+  ]);
+});
+
+Deno.test("data that the kernel keeps writable may be, and nothing else", () => {
+  const { look, set, clear } = setUp({ writable: true });
+  set(TEXT, WRITABLE);
+  set(DATA, WRITABLE);
+  clear(DATA + PAGE, NO_EXECUTE);
+  assertEquals(look(), [
+    [TEXT, "writable: page is writable"],
+    [DATA + PAGE, "entry: page of data is executable"],
   ]);
 });
 

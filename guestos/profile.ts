@@ -168,6 +168,8 @@ export interface Region {
   readonly trusted?: Uint8Array;
   /** Whether `trusted` is a first reading too, checked by other data */
   readonly isFirstReading?: boolean;
+  /** Whether the kernel keeps it writable though nothing changes it */
+  readonly writable?: boolean;
   /** Where the kernel itself changes it; nowhere if left out */
   readonly living?: LivingCode;
   readonly assets?: readonly Asset[];

@@ -1,5 +1,5 @@
 import type { KernelFile } from "./kernel_file.ts";
-import type { GuestMemory } from "./memory.ts";
+import type { GuestMemory, KernelMemory } from "./memory.ts";
 import type { Profile, ProfileModule, Region } from "./profile.ts";
 import { ProfileError } from "./profile_error.ts";
 import { pvTrapTable } from "./pv_trap_table.ts";
@@ -13,8 +13,8 @@ const PAGE_FAULT_VECTOR = 14;
 const MAX_RANGE = 64n * 1024n * 1024n;
 
 /**
- * SimpleOS, the small guest kernel of the tests. Source of its symbols and of
- * its notes: tests/simpleos.
+ * SimpleOS, the small guest kernel of the tests, as a PV or a PVH guest. Source
+ * of its symbols and of its notes: tests/simpleos.
  */
 export const simpleos = {
   name: "simpleos",
@@ -23,7 +23,11 @@ export const simpleos = {
     return kernel.xenNote(XenNote.GUEST_OS) === "SimpleOS";
   },
 
-  open(kernel: KernelFile | undefined): Profile {
+  /** @param memory Left out, it is that of a PV guest */
+  open(
+    kernel: KernelFile | undefined,
+    memory?: Pick<KernelMemory, "cpus" | "read">,
+  ): Profile {
     if (kernel === undefined) {
       throw new ProfileError(
         "kernel file",
@@ -42,9 +46,16 @@ export const simpleos = {
     const pageFaultEntry = address(path, symbols, "page_fault_entry");
     const bootComplete = address(path, symbols, "boot_complete");
     const trapTable = symbols.address("trap_table");
-    const parts = [
-      { ...text, name: "kernel text", kind: "code" } as const,
-      ...invariantParts(elf.symbols, invariant),
+    const isPvh = memory?.cpus[0]?.kind === "hvm";
+    // It starts without page tables, and nothing of it can be seen before
+    if (isPvh) memory.read(bootComplete, 4);
+    const idt = isPvh ? symbols.address("idt_table") : undefined;
+    const parts: readonly Part[] = [
+      { ...text, name: "kernel text", kind: "code" },
+      ...invariantParts(elf.symbols, invariant).map((part) =>
+        isPvh ? { ...part, writable: true } : part
+      ),
+      ...idt === undefined ? [] : [interruptTable(idt)],
     ];
     return {
       os: [XenNote.GUEST_OS, XenNote.GUEST_VERSION]
@@ -52,22 +63,25 @@ export const simpleos = {
         .filter((text) => typeof text === "string" && text !== "")
         .join(" ") || "SimpleOS",
       symbols,
-      regions: parts.map(({ name, kind, start, end }) => {
+      regions: parts.map(({ end, ...part }) => {
+        const { name, start } = part;
         const size = Number(end - start);
         const trusted = elf.bytesAt(start, size);
         if (trusted === undefined) {
           throw new SyntaxError(`${path} does not hold the whole ${name}`);
         }
-        return { name, kind, start, size, trusted };
+        return { ...part, size, trusted };
       }),
       handlers: new Map([
         ...trapTable === undefined ? [] : pvTrapTable(elf, trapTable),
         [PAGE_FAULT_VECTOR, pageFaultEntry],
       ]),
       singleAddressSpace: true,
-      protectable: true,
+      // The page tables of a PVH guest are its own
+      protectable: !isPvh,
       contradictions: [],
       notes: [],
+      ...idt === undefined ? {} : { idt },
       faultChannel: simpleosFaultChannel,
       booted(memory: GuestMemory): boolean {
         const bytes = memory.read(bootComplete, 4);
@@ -82,6 +96,22 @@ export const simpleos = {
 interface Range {
   readonly start: bigint;
   readonly end: bigint;
+}
+
+/** A region to be. */
+type Part = Range & Omit<Region, "start" | "size" | "trusted">;
+
+/** What a PVH guest has instead of handlers that Xen calls. */
+function interruptTable(start: bigint): Part {
+  const name = "interrupt descriptor table";
+  const kind = "descriptor table";
+  return {
+    name,
+    kind: "data",
+    start,
+    end: start + PAGE_SIZE,
+    assets: [{ name, start, size: Number(PAGE_SIZE), kind }],
+  };
 }
 
 function address(path: string, symbols: SymbolTable, name: string): bigint {
@@ -120,7 +150,7 @@ function range(
 function invariantParts(
   symbols: readonly GuestSymbol[],
   { start, end }: Range,
-): (Range & Pick<Region, "name" | "kind">)[] {
+): Part[] {
   const objects = symbols.filter(({ address, size }) =>
     size > 0 && address % PAGE_SIZE === 0n && address >= start && address < end
   );
@@ -128,7 +158,7 @@ function invariantParts(
   objects.sort((a, b) =>
     a.address === b.address ? b.size - a.size : a.address < b.address ? -1 : 1
   );
-  const parts: (Range & Pick<Region, "name" | "kind">)[] = [];
+  const parts: Part[] = [];
   let at = start;
   const addUpTo = (next: bigint, name: string) => {
     if (next > at) parts.push({ name, kind: "data", start: at, end: next });

@@ -1,6 +1,11 @@
 import { assertEquals, assertThrows } from "@std/assert";
 import { KernelFile } from "./kernel_file.ts";
-import { type GuestMemory, UnreadableMemoryError } from "./memory.ts";
+import type { HvmCpuState } from "./cpu_state.ts";
+import {
+  type GuestMemory,
+  type KernelMemory,
+  UnreadableMemoryError,
+} from "./memory.ts";
 import { simpleos } from "./simpleos.ts";
 import { elfImage, type ElfImageOptions } from "./testing/elf_image.ts";
 
@@ -115,6 +120,74 @@ Deno.test("the page-fault handler is known, the others if the file tells them", 
   assertEquals(
     simpleos.open(file).handlers,
     new Map([[3, BASE + 0x200n], [14, page]]),
+  );
+});
+
+/** Memory of a PVH guest that has page tables, or none yet. */
+function pvhMemory(
+  { paging = true } = {},
+): Pick<KernelMemory, "cpus" | "read"> {
+  const cpu = { kind: "hvm", vcpu: 0, root: 1n, ip: 0n, cr0: 0n, cr4: 0n };
+  return {
+    cpus: [cpu as HvmCpuState],
+    read(address, length) {
+      if (!paging) throw new UnreadableMemoryError(address, "not-present");
+      return new Uint8Array(length);
+    },
+  };
+}
+
+/** The page of other data as the interrupt table. */
+const WITH_IDT = kernel({
+  symbols: [...SYMBOLS, {
+    name: "idt_table",
+    address: BASE + 0x7000n,
+    size: 4096n,
+    type: 1,
+  }],
+});
+
+Deno.test("as a PVH guest it is compared, not protected, and its interrupt table is known", () => {
+  const { regions, protectable, idt } = simpleos.open(WITH_IDT, pvhMemory());
+  assertEquals(protectable, false);
+  assertEquals(idt, BASE + 0x7000n);
+  assertEquals(
+    regions.map(({ name, kind, writable, assets }) => [
+      name,
+      kind,
+      writable,
+      assets?.map(({ kind }) => kind),
+    ]),
+    [
+      ["kernel text", "code", undefined, undefined],
+      ["invariant data", "data", true, undefined],
+      ["sys_call_table", "data", true, undefined],
+      ["file_operations", "data", true, undefined],
+      ["invariant data", "data", true, undefined],
+      ["interrupt descriptor table", "data", undefined, ["descriptor table"]],
+    ],
+  );
+  assertEquals(regions.at(-1)?.trusted, IMAGE.slice(0x7000));
+});
+
+Deno.test("as a PV guest it is protected, whatever interrupt table its file has", () => {
+  const { regions, protectable, idt } = simpleos.open(WITH_IDT);
+  assertEquals(protectable, true);
+  assertEquals(idt, undefined);
+  assertEquals(regions.length, 5);
+  assertEquals(regions.some(({ writable }) => writable), false);
+});
+
+Deno.test("a PVH guest without an interrupt table of its own is known all the same", () => {
+  const { regions, idt } = simpleos.open(kernel(), pvhMemory());
+  assertEquals(idt, undefined);
+  assertEquals(regions.length, 5);
+});
+
+Deno.test("a PVH guest that has no page tables yet has no profile yet", () => {
+  assertThrows(
+    () => simpleos.open(WITH_IDT, pvhMemory({ paging: false })),
+    UnreadableMemoryError,
   );
 });
 
