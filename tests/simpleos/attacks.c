@@ -70,6 +70,12 @@ static long data_attack(void)
     return write_data(page_of(sys_call_table));
 }
 
+/* As the page is mapped: what the kernel itself made read-only stops it. */
+static long code_attack_store(void)
+{
+    return write_code(page_of(shutdown));
+}
+
 static long code_attack(void)
 {
     platform->set_write_protection(false);
@@ -90,7 +96,7 @@ static long code_attack_remap(void)
 {
     long result = make_writable(shutdown);
 
-    return result ? result : write_code(page_of(shutdown));
+    return result ? result : code_attack_store();
 }
 
 static long data_attack_hypercall(void)
@@ -152,7 +158,7 @@ static long mute_attack(void)
 
     if (result)
         return result;
-    return platform->text_is_read_only ? write_code(page_of(shutdown)) : data_attack();
+    return platform->text_is_read_only ? code_attack_store() : data_attack();
 }
 
 #define ATTACK(function) {#function, function}
@@ -163,6 +169,7 @@ static const struct {
 } attacks[] = {
     ATTACK(data_attack),
     ATTACK(code_attack),
+    ATTACK(code_attack_store),
     ATTACK(data_attack_remap),
     ATTACK(code_attack_remap),
     ATTACK(data_attack_hypercall),
