@@ -52,22 +52,22 @@ static uint64_t shared_info_frame;
 static uint64_t first_builder_table, builder_tables_end;
 static const uint64_t *machine_frames; /* by page number, given by the domain builder */
 
-static uint64_t frame_of_page(uint64_t page_number)
+static uint64_t pv_frame_of_page(uint64_t page_number)
 {
     return machine_frames[page_number];
 }
 
-static uint64_t page_of_frame(uint64_t frame)
+static uint64_t pv_page_of_frame(uint64_t frame)
 {
     return machine_to_phys_mapping[frame];
 }
 
-static void *boot_address(uint64_t frame)
+static void *pv_boot_address(uint64_t frame)
 {
-    return mm_image_address(page_of_frame(frame));
+    return mm_image_address(pv_page_of_frame(frame));
 }
 
-static uint64_t image_entry(uint64_t page_number)
+static uint64_t pv_image_entry(uint64_t page_number)
 {
     bool shared = page_number == mm_page_number(&shared_info);
     uint64_t frame = shared ? shared_info_frame : machine_frames[page_number];
@@ -81,7 +81,7 @@ static bool is_builder_table(uint64_t page_number)
     return page_number >= first_builder_table && page_number < builder_tables_end;
 }
 
-static uint64_t direct_entry(uint64_t page_number)
+static uint64_t pv_direct_entry(uint64_t page_number)
 {
     bool read_only = mm_is_page_table(page_number) || is_builder_table(page_number);
 
@@ -107,7 +107,7 @@ static void page_table_operation(unsigned command, uint64_t frame)
 }
 
 /* Gives the builder's page tables back to ordinary use, too. */
-static void use_page_tables(uint64_t root_frame)
+static void pv_use_page_tables(uint64_t root_frame)
 {
     /* Xen takes a page as a page table only if nothing maps it writable. */
     for (const char *table = __page_tables_start; table < __page_tables_end; table += PAGE_SIZE)
@@ -127,13 +127,13 @@ static void use_page_tables(uint64_t root_frame)
     }
 }
 
-static long set_entry(uint64_t address, uint64_t *slot, uint64_t entry)
+static long pv_set_entry(uint64_t address, uint64_t *slot, uint64_t entry)
 {
     (void)slot;
     return hypercall_update_va_mapping(address, entry);
 }
 
-static void map_grant_table(void)
+static void pv_map_grant_table(void)
 {
     xen_pfn_t frame = 0;
     struct gnttab_setup_table setup = {.dom = DOMID_SELF, .nr_frames = 1};
@@ -145,13 +145,13 @@ static void map_grant_table(void)
         panic("grant table cannot be mapped");
 }
 
-static void traps_init(void)
+static void pv_traps_init(void)
 {
     if (hypercall_set_trap_table(trap_table))
         panic("trap table refused");
 }
 
-static uint64_t fault_address(void)
+static uint64_t pv_fault_address(void)
 {
     return shared_info.vcpu_info[0].arch.cr2;
 }
@@ -164,19 +164,19 @@ static void register_callback(uint16_t type, const char *entry)
         panic("callback %lu refused", (uint64_t)type);
 }
 
-static void events_init(void)
+static void pv_events_init(void)
 {
     register_callback(CALLBACKTYPE_event, event_entry);
     register_callback(CALLBACKTYPE_failsafe, failsafe_entry);
 }
 
-static void events_disable(void)
+static void pv_events_disable(void)
 {
     WRITE_ONCE(shared_info.vcpu_info[0].evtchn_upcall_mask, 1);
     memory_barrier();
 }
 
-static void events_enable(void)
+static void pv_events_enable(void)
 {
     memory_barrier();
     WRITE_ONCE(shared_info.vcpu_info[0].evtchn_upcall_mask, 0);
@@ -186,13 +186,13 @@ static void events_enable(void)
         hypercall(__HYPERVISOR_xen_version, 0, 0, 0, 0);
 }
 
-static void events_block(void)
+static void pv_events_block(void)
 {
     hypercall_sched_op(SCHEDOP_block, NULL);
 }
 
 /* Xen checks the type of the frame, not who maps it how. */
-static long write_frame(const volatile void *address, uint64_t word)
+static long pv_write_frame(const volatile void *address, uint64_t word)
 {
     struct mmu_update update = {
         .ptr = mm_frame_address(address) | MMU_NORMAL_PT_UPDATE,
@@ -203,12 +203,12 @@ static long write_frame(const volatile void *address, uint64_t word)
 }
 
 /* A PV kernel has no say in it, and its pages are writable unless a monitor changes that. */
-static void set_write_protection(bool on)
+static void pv_set_write_protection(bool on)
 {
     (void)on;
 }
 
-static long mute_page_faults(void)
+static long pv_mute_page_faults(void)
 {
     const struct trap_info mute[] = {TRAP(PAGE_FAULT_VECTOR, mute_fault_entry), {.address = 0}};
 
@@ -218,23 +218,23 @@ static long mute_page_faults(void)
 const struct platform pv_platform = {
     .name = "PV",
     .text_is_read_only = false,
-    .frame_of_page = frame_of_page,
-    .page_of_frame = page_of_frame,
-    .boot_address = boot_address,
-    .image_entry = image_entry,
-    .direct_entry = direct_entry,
-    .use_page_tables = use_page_tables,
-    .set_entry = set_entry,
-    .map_grant_table = map_grant_table,
-    .traps_init = traps_init,
-    .fault_address = fault_address,
-    .events_init = events_init,
-    .events_disable = events_disable,
-    .events_enable = events_enable,
-    .events_block = events_block,
-    .write_frame = write_frame,
-    .set_write_protection = set_write_protection,
-    .mute_page_faults = mute_page_faults,
+    .frame_of_page = pv_frame_of_page,
+    .page_of_frame = pv_page_of_frame,
+    .boot_address = pv_boot_address,
+    .image_entry = pv_image_entry,
+    .direct_entry = pv_direct_entry,
+    .use_page_tables = pv_use_page_tables,
+    .set_entry = pv_set_entry,
+    .map_grant_table = pv_map_grant_table,
+    .traps_init = pv_traps_init,
+    .fault_address = pv_fault_address,
+    .events_init = pv_events_init,
+    .events_disable = pv_events_disable,
+    .events_enable = pv_events_enable,
+    .events_block = pv_events_block,
+    .write_frame = pv_write_frame,
+    .set_write_protection = pv_set_write_protection,
+    .mute_page_faults = pv_mute_page_faults,
 };
 
 void failsafe(struct registers *registers)

@@ -34,7 +34,7 @@ static uint64_t same_number(uint64_t number)
     return number;
 }
 
-static void *boot_address(uint64_t frame)
+static void *pvh_boot_address(uint64_t frame)
 {
     return (void *)(frame << PAGE_SHIFT);
 }
@@ -44,7 +44,7 @@ static bool is_between(uint64_t page_number, const char *start, const char *end)
     return page_number >= mm_page_number(start) && page_number < mm_page_number(end);
 }
 
-static uint64_t image_entry(uint64_t page_number)
+static uint64_t pvh_image_entry(uint64_t page_number)
 {
     uint64_t permissions = is_between(page_number, hypercall_page, _etext) ? PAGE_READ_ONLY
                            : is_between(page_number, _etext, _data)
@@ -54,22 +54,22 @@ static uint64_t image_entry(uint64_t page_number)
     return page_number << PAGE_SHIFT | permissions;
 }
 
-static uint64_t direct_entry(uint64_t page_number)
+static uint64_t pvh_direct_entry(uint64_t page_number)
 {
-    return image_entry(page_number) | PAGE_NO_EXECUTE;
+    return pvh_image_entry(page_number) | PAGE_NO_EXECUTE;
 }
 
-static void use_page_tables(uint64_t root_frame)
+static void pvh_use_page_tables(uint64_t root_frame)
 {
     const uint64_t frames[] = {boot_info.console_frame, boot_info.store_frame};
 
     /* They are not in the guest's memory proper. */
     for (unsigned i = 0; i < sizeof(frames) / sizeof(frames[0]); i++)
-        mm_build_entry(mm_direct_address(frames[i]), direct_entry(frames[i]));
+        mm_build_entry(mm_direct_address(frames[i]), pvh_direct_entry(frames[i]));
     asm volatile("mov %0, %%cr3" : : "r"(root_frame << PAGE_SHIFT) : "memory");
 }
 
-static long set_entry(uint64_t address, uint64_t *slot, uint64_t entry)
+static long pvh_set_entry(uint64_t address, uint64_t *slot, uint64_t entry)
 {
     if (!slot)
         return -XEN_EINVAL;
@@ -91,12 +91,12 @@ static void place_page(unsigned space, const volatile void *address)
         panic("page of space %lu refused", (uint64_t)space);
 }
 
-static void map_grant_table(void)
+static void pvh_map_grant_table(void)
 {
     place_page(XENMAPSPACE_grant_table, grant_table);
 }
 
-static void traps_init(void)
+static void pvh_traps_init(void)
 {
     const struct {
         uint16_t limit;
@@ -106,7 +106,7 @@ static void traps_init(void)
     asm volatile("lidt %0" : : "m"(pointer));
 }
 
-static uint64_t fault_address(void)
+static uint64_t pvh_fault_address(void)
 {
     uint64_t address;
 
@@ -114,7 +114,7 @@ static uint64_t fault_address(void)
     return address;
 }
 
-static void events_init(void)
+static void pvh_events_init(void)
 {
     struct xen_hvm_param callback = {
         .domid = DOMID_SELF,
@@ -127,24 +127,24 @@ static void events_init(void)
         panic("event vector refused");
 }
 
-static void events_disable(void)
+static void pvh_events_disable(void)
 {
     asm volatile("cli" ::: "memory");
 }
 
-static void events_enable(void)
+static void pvh_events_enable(void)
 {
     asm volatile("sti" ::: "memory");
 }
 
-static void events_block(void)
+static void pvh_events_block(void)
 {
     /* No interrupt comes between the two. */
     asm volatile("sti; hlt" ::: "memory");
 }
 
 /* Xen copies from frame to frame and never looks at the page tables. */
-static long write_frame(const volatile void *address, uint64_t word)
+static long pvh_write_frame(const volatile void *address, uint64_t word)
 {
     const uint64_t source = mm_frame_address(&word), target = mm_frame_address(address);
     struct gnttab_copy copy = {
@@ -158,7 +158,7 @@ static long write_frame(const volatile void *address, uint64_t word)
     return hypercall_grant_table_op(GNTTABOP_copy, &copy, 1) || copy.status != GNTST_okay;
 }
 
-static void set_write_protection(bool on)
+static void pvh_set_write_protection(bool on)
 {
     uint64_t cr0;
 
@@ -167,7 +167,7 @@ static void set_write_protection(bool on)
     asm volatile("mov %0, %%cr0" : : "r"(cr0) : "memory");
 }
 
-static long mute_page_faults(void)
+static long pvh_mute_page_faults(void)
 {
     const uint64_t entry = (uint64_t)native_mute_fault_entry;
     volatile struct gate *gate = &idt_table[PAGE_FAULT_VECTOR];
@@ -185,21 +185,21 @@ const struct platform pvh_platform = {
     .text_is_read_only = true,
     .frame_of_page = same_number,
     .page_of_frame = same_number,
-    .boot_address = boot_address,
-    .image_entry = image_entry,
-    .direct_entry = direct_entry,
-    .use_page_tables = use_page_tables,
-    .set_entry = set_entry,
-    .map_grant_table = map_grant_table,
-    .traps_init = traps_init,
-    .fault_address = fault_address,
-    .events_init = events_init,
-    .events_disable = events_disable,
-    .events_enable = events_enable,
-    .events_block = events_block,
-    .write_frame = write_frame,
-    .set_write_protection = set_write_protection,
-    .mute_page_faults = mute_page_faults,
+    .boot_address = pvh_boot_address,
+    .image_entry = pvh_image_entry,
+    .direct_entry = pvh_direct_entry,
+    .use_page_tables = pvh_use_page_tables,
+    .set_entry = pvh_set_entry,
+    .map_grant_table = pvh_map_grant_table,
+    .traps_init = pvh_traps_init,
+    .fault_address = pvh_fault_address,
+    .events_init = pvh_events_init,
+    .events_disable = pvh_events_disable,
+    .events_enable = pvh_events_enable,
+    .events_block = pvh_events_block,
+    .write_frame = pvh_write_frame,
+    .set_write_protection = pvh_set_write_protection,
+    .mute_page_faults = pvh_mute_page_faults,
 };
 
 static void read_cpuid(uint32_t leaf, uint32_t registers[4])

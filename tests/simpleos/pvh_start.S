@@ -105,7 +105,7 @@ gdt_pointer_64:
     .type idt_table, @object
     .size idt_table, PAGE_SIZE
 
-/* The lower 16 bits of an entry point are all that the linker can tell; the image begins with them. */
+/* All that the linker can tell of an entry point is how far behind this it is, in 16 bits. */
 #define IMAGE_BASE (VIRT_BASE + IMAGE_OFFSET)
 
 .macro gate vector:req, entry:req
