@@ -94,6 +94,16 @@ void peek(const char *argument, char *answer)
         text_format(answer, ANSWER_SIZE, "%lx", *(volatile uint64_t *)address);
 }
 
+void entry(const char *argument, char *answer)
+{
+    uint64_t address;
+
+    if (text_parse_hex(argument, &address))
+        text_format(answer, ANSWER_SIZE, "%lx", mm_entry((void *)address));
+    else
+        text_copy(answer, ANSWER_SIZE, "entry needs an address");
+}
+
 void load_on(const char *argument, char *answer)
 {
     (void)argument;
