@@ -54,6 +54,8 @@ const codeCompared = {
 const drift = { rule: "XK-003", seen: "drift" };
 const dataDrift = { ...drift, ...data, address: pageOf("shutdown_p") };
 const codeDrift = { ...drift, ...code, address: pageOf("shutdown") };
+/** A page-table entry, before and after. */
+const entries = { expected: /^[0-9a-f]{16}$/, found: /^[0-9a-f]{16}$/ };
 
 /** What xkmon must find of each attack, no more and no less. */
 export const expectedFindings: Readonly<
@@ -81,11 +83,11 @@ export const expectedFindings: Readonly<
   }],
   data_attack_remap: [
     { ...dataCompared, method: "remap" },
-    { ...dataDrift, drift: "writable" },
+    { ...dataDrift, drift: "writable", ...entries },
   ],
   code_attack_remap: [
     { ...codeCompared, method: "remap" },
-    { ...codeDrift, drift: "writable" },
+    { ...codeDrift, drift: "writable", ...entries },
   ],
   data_attack_hypercall: [{ ...dataCompared, method: "hypercall" }],
   code_attack_hypercall: [{ ...codeCompared, method: "hypercall" }],
@@ -99,11 +101,11 @@ export const expectedFindings: Readonly<
   ],
   data_attack_swap: [
     { ...dataCompared, method: "swap" },
-    { ...dataDrift, drift: "swapped" },
+    { ...dataDrift, drift: "swapped", ...entries },
   ],
   mute_attack: [
     { ...dataCompared, method: "remap" },
-    { ...dataDrift, drift: "writable" },
+    { ...dataDrift, drift: "writable", ...entries },
     {
       rule: "XK-004",
       seen: "drift",

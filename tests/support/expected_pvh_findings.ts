@@ -1,0 +1,81 @@
+import type { ATTACKS } from "../simpleos/guest.ts";
+import type { ExpectedFinding } from "./expected_findings.ts";
+import { addressOf, bytesOf, pageOf, pointerTo } from "./expected_values.ts";
+import type { SimpleOSFile } from "./simpleos_file.ts";
+
+/** Bytes that an attack puts over the first ones of `shutdown`. */
+const emptySize = (file: SimpleOSFile) =>
+  Number(file.address("empty_end") - file.address("empty_start"));
+
+const dataCompared: ExpectedFinding = {
+  rule: "XK-002",
+  seen: "compare",
+  what: "sys_call_table",
+  symbol: "shutdown_p",
+  address: addressOf("shutdown_p"),
+  summary: "pointer was redirected from shutdown to empty",
+  expected: pointerTo("shutdown"),
+  found: pointerTo("empty"),
+};
+const codeCompared: ExpectedFinding = {
+  rule: "XK-001",
+  seen: "compare",
+  what: "kernel text",
+  symbol: "shutdown",
+  address: addressOf("shutdown"),
+  expected: bytesOf("shutdown", emptySize),
+  found: bytesOf("empty_start", emptySize),
+};
+const codeIsWritable: ExpectedFinding = {
+  rule: "XK-003",
+  seen: "drift",
+  drift: "writable",
+  what: "kernel text",
+  address: pageOf("shutdown"),
+};
+
+/**
+ * What xkmon must find of each attack of a PVH guest, no more and no less. The
+ * guest's data is writable by nature and has a second mapping: neither tells
+ * of an attack.
+ */
+export const expectedPvhFindings: Readonly<
+  Record<typeof ATTACKS[number], readonly ExpectedFinding[]>
+> = {
+  data_attack: [dataCompared],
+  code_attack: [codeCompared],
+  data_attack_remap: [dataCompared],
+  code_attack_remap: [{ ...codeCompared, method: "remap" }, codeIsWritable],
+  data_attack_hypercall: [dataCompared],
+  code_attack_hypercall: [codeCompared],
+  data_attack_alias: [dataCompared],
+  code_attack_alias: [codeCompared],
+  data_attack_swap: [
+    { ...dataCompared, method: "swap" },
+    {
+      rule: "XK-003",
+      seen: "drift",
+      drift: "swapped",
+      what: "sys_call_table",
+      address: pageOf("shutdown_p"),
+    },
+  ],
+  mute_attack: [
+    { ...codeCompared, method: "remap" },
+    codeIsWritable,
+    {
+      rule: "XK-011",
+      seen: "compare",
+      what: "interrupt descriptor table",
+      symbol: "idt_table+0xe0",
+      method: "remap",
+    },
+    {
+      rule: "XK-003",
+      seen: "drift",
+      drift: "writable",
+      what: "interrupt descriptor table",
+      address: addressOf("idt_table"),
+    },
+  ],
+};
