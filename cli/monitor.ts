@@ -196,7 +196,7 @@ async function guardLiving(
   const recorded = await findKernel(host.store, domain);
   const loaded = await loadKernel(recorded, options);
   using journal = new Journal(domain.id);
-  using guest = openGuest(host, domain, journal);
+  using guest = openGuest(host, domain, journal, loop);
   const left = guest.recover(false);
   if (left !== undefined) {
     output.print(domain, {
@@ -242,6 +242,7 @@ async function guardLiving(
     {
       response: options.response,
       fullPassInterval: FULL_PASS_INTERVAL,
+      failed: (error) => unlessGone(error),
     },
     (event) => output.print(domain, event),
   );
@@ -306,7 +307,7 @@ async function guardLiving(
     // A suspended guest may run on, here or elsewhere: it goes as it came
     if (gone !== undefined && gone !== "suspend") journal.clear();
     else if (isArmed) {
-      disarm(guard, profile.protectable, guest, output, gone === undefined);
+      disarm(guard, guest, output, gone === undefined);
     } else guard.disarm();
   }
   return gone === undefined ? "stopped" : { reason: gone };
@@ -388,13 +389,12 @@ async function runPasses(
 
 function disarm(
   guard: Guard,
-  protectable: boolean,
   guest: DomainGuest<CpuState>,
   output: Output,
   runs: boolean,
 ): void {
   try {
-    const entries = guard.disarm();
+    const undone = guard.disarm();
     const { id, name } = guest.domain;
     const stuck = guest.stuck === 0
       ? ""
@@ -406,9 +406,9 @@ function disarm(
       : "";
     output.print(guest.domain, {
       type: "notice",
-      text: (protectable
-        ? `protection is off, ${entries} page-table entries are writable again`
-        : `guarding has ended after ${guard.passes} passes`) +
+      text: (undone === undefined
+        ? `guarding has ended after ${guard.passes} passes`
+        : `protection is off, ${undone}`) +
         `${stuck}${rest}`,
     });
   } catch (error) {

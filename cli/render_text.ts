@@ -8,6 +8,7 @@ const RESET = "\x1b[0m";
 
 const SEEN = {
   fault: "fault of the guest",
+  stop: "a write that Xen stopped",
   compare: "comparison with the trusted copy",
   drift: "drift from the trusted state",
 } as const;
@@ -18,6 +19,7 @@ function bytes(value: Uint8Array): string {
 
 function describeFinding(finding: Finding): string[] {
   const { rule, symbol, address, expected, found, ip, method } = finding;
+  const { attempted } = finding;
   const same = expected?.toHex() === found?.toHex();
   return [
     `${rule.id} ${rule.title}: ${symbol} (0x${address.toString(16)}) in ` +
@@ -32,16 +34,32 @@ function describeFinding(finding: Finding): string[] {
       : same
       ? [`  bytes are still ${bytes(expected)}`]
       : [`  expected ${bytes(expected)}`, `  found    ${bytes(found)}`]),
+    ...(attempted === undefined
+      ? []
+      : [`  would have become ${bytes(attempted)}`]),
     `  MITRE ATT&CK ${rule.technique.id} ${rule.technique.name}`,
   ];
+}
+
+/** What becomes of a write to a region, and when it is noticed. */
+function promise({ kind, rung }: GuardedRegion): string {
+  switch (rung) {
+    case "gate":
+      return kind === "data"
+        ? "gate: writes are dropped, told at once"
+        : "gate: writes are dropped";
+    case "protect":
+      return "protect: writes fault";
+    case "poll":
+      return "poll: writes are seen at the next pass";
+  }
 }
 
 function describeRegion(region: GuardedRegion): string {
   const { name, kind, start, pages, source, sha256 } = region;
   return `  ${name} (${kind}): ${pages} page${pages === 1 ? "" : "s"} at ` +
-    `0x${start.toString(16)}, trusted copy: ${source}, SHA-256 ${
-      sha256.slice(0, 16)
-    }…`;
+    `0x${start.toString(16)}, ${promise(region)}; trusted copy: ${source}, ` +
+    `SHA-256 ${sha256.slice(0, 16)}…`;
 }
 
 /**

@@ -39,6 +39,18 @@ Deno.test("a fault tells who wrote, and that the bytes are still there", () => {
   ]);
 });
 
+Deno.test("a write that Xen stopped tells what would be there", () => {
+  const { found, ...stopped } = redirected;
+  const lines = render({
+    type: "finding",
+    finding: { ...stopped, seen: "stop", attempted: found! },
+  });
+  assertEquals(lines.slice(1, 3), [
+    "  seen by a write that Xen stopped; method: remap",
+    "  would have become 00 90 00 80 ff ff ff ff",
+  ]);
+});
+
 Deno.test("a finding without bytes shows none", () => {
   const { expected: _, found: __, method: ___, ...bare } = redirected;
   assertEquals(
@@ -51,6 +63,7 @@ Deno.test("what is guarded is listed, and whether the kernel is up", () => {
   const region = {
     name: "kernel text",
     kind: "code",
+    rung: "protect",
     start: 0xffff_ffff_8000_0000n,
     pages: 2,
     source: "kernel file",
@@ -60,16 +73,28 @@ Deno.test("what is guarded is listed, and whether the kernel is up", () => {
     type: "armed",
     os: "SimpleOS 1.0",
     phase: "running",
-    regions: [region, { ...region, name: "table", kind: "data", pages: 1 }],
+    regions: [
+      region,
+      { ...region, rung: "poll" },
+      { ...region, rung: "gate" },
+      { ...region, rung: "gate", name: "table", kind: "data", pages: 1 },
+    ],
     entries: 3,
   } as const;
   assertEquals(render(body), [
     "2026-11-23T21:00:00.123Z web(7) GUARDED SimpleOS 1.0, all rules at work; " +
     "3 page-table entries made read-only",
-    "  kernel text (code): 2 pages at 0xffffffff80000000, trusted copy: kernel " +
-    "file, SHA-256 0123456789abcdef…",
-    "  table (data): 1 page at 0xffffffff80000000, trusted copy: kernel file, " +
-    "SHA-256 0123456789abcdef…",
+    ...[
+      "protect: writes fault",
+      "poll: writes are seen at the next pass",
+      "gate: writes are dropped",
+    ]
+      .map((promise) =>
+        `  kernel text (code): 2 pages at 0xffffffff80000000, ${promise}; ` +
+        "trusted copy: kernel file, SHA-256 0123456789abcdef…"
+      ),
+    "  table (data): 1 page at 0xffffffff80000000, gate: writes are dropped, " +
+    "told at once; trusted copy: kernel file, SHA-256 0123456789abcdef…",
   ]);
   assertEquals(
     render({ ...body, phase: "booting", regions: [] })[0]!.includes(

@@ -1,4 +1,5 @@
 import type { Finding, Instrumentation, Unreadable } from "./finding.ts";
+import type { Rung } from "../xen/protection.ts";
 import type { GuestDomain } from "./guest.ts";
 
 /** What to do when an attack is found. */
@@ -9,6 +10,8 @@ export type Response = typeof responses[number];
 export interface GuardedRegion {
   readonly name: string;
   readonly kind: "code" | "data";
+  /** How the guest is kept from writing to it */
+  readonly rung: Rung;
   readonly start: bigint;
   readonly pages: number;
   readonly source: "kernel file" | "first reading";

@@ -4,10 +4,11 @@ import type { Rule } from "./rules.ts";
  * How something was seen.
  *
  * - `fault`: the guest's page-fault handler announced a write that did not land
+ * - `stop`: Xen told of a write that did not land
  * - `compare`: contents differ from the trusted copy
  * - `drift`: the way to the contents, or a handler, is not what it was
  */
-export type Seen = "fault" | "compare" | "drift";
+export type Seen = "fault" | "stop" | "compare" | "drift";
 
 /**
  * How a page table or its use changed.
@@ -53,6 +54,8 @@ export interface Finding {
   readonly expected?: Uint8Array;
   /** What is there, as long as `expected` */
   readonly found?: Uint8Array;
+  /** What would be there, as far as that is known */
+  readonly attempted?: Uint8Array;
   readonly drift?: Drift;
   readonly method?: Method;
   /** Guest instruction that did it, where known */

@@ -9,6 +9,11 @@ import type {
   PassResult,
   Unreadable,
 } from "./finding.ts";
+import type {
+  InvariantRange,
+  Protection,
+  StoppedWrite,
+} from "../xen/protection.ts";
 import { type Guest, PAGE_SIZE } from "./guest.ts";
 import { Incidents } from "./incidents.ts";
 import { KernelMapping } from "./kernel_mapping.ts";
@@ -16,6 +21,7 @@ import { look } from "./look.ts";
 import { PageTables } from "./page_tables.ts";
 import { rules } from "./rules.ts";
 import { SettledCpus } from "./settled_cpus.ts";
+import { judgeStoppedWrite } from "./stopped_write.ts";
 import { tellBooting, tellUnreadable } from "./tell_unreadable.ts";
 import { TrapTable } from "./trap_table.ts";
 import { type TrustedRegion, trustRegion } from "./trusted_region.ts";
@@ -37,10 +43,20 @@ const REHEARSALS = 3;
 
 /** A guest that a guard may also protect and stop. */
 export interface GuardedGuest extends Guest {
-  /** Makes ranges read-only in all their mappings; returns entries changed. */
-  protect(ranges: readonly { start: bigint; size: number }[]): number;
-  /** Undoes `protect`; returns entries changed. */
-  unprotect(): number;
+  /**
+   * Keeps the guest from writing to ranges as far as it can be kept from it.
+   *
+   * @param bearsReadOnly Whether the kernel bears page tables that are not as
+   *   it made them
+   * @param stopped Gets each write that did not land, before the guest goes on
+   */
+  protect(
+    ranges: readonly InvariantRange[],
+    bearsReadOnly: boolean,
+    stopped: (write: StoppedWrite) => void,
+  ): Protection;
+  /** Undoes `protect`; returns what was undone, in words, if anything was. */
+  unprotect(): string | undefined;
   /** Pauses the guest, once, until it is judged. */
   hold(): void;
   /** Undoes `hold`, but not a pause because of an attack. */
@@ -59,6 +75,8 @@ export interface GuardOptions {
   readonly response: Response;
   /** Milliseconds from one full pass to the next */
   readonly fullPassInterval: number;
+  /** Gets what failed in answer to what the guest did, as no caller is there */
+  readonly failed: (error: unknown) => void;
 }
 
 /**
@@ -121,7 +139,14 @@ export class Guard {
     if (this.#regions.length === 0) {
       this.#regions = regions.map((region) => trustRegion(this.#guest, region));
     }
-    const entries = protectable ? this.#guest.protect(this.#regions) : 0;
+    const protection = this.#guest.protect(
+      this.#regions.map(({ sealable = false, ...region }) => ({
+        ...region,
+        sealable,
+      })),
+      protectable,
+      (write) => this.#stopped(write),
+    );
     this.#detectors = contentDetectors(
       this.#guest,
       this.#profile,
@@ -140,14 +165,28 @@ export class Guard {
     const { findings } = look(this.#guest, this.#detectors, symbols, false);
     this.#atArming = new Set(findings.map(({ key }) => key));
     this.#booted = booted;
-    if (protectable) this.#rehearse();
+    const { rungs, entries, refused } = protection;
+    if (rungs.some((rung) => rung !== "poll")) this.#rehearse();
+    if (refused !== undefined) {
+      const text = `writes cannot be stopped: ${refused}`;
+      this.#report({ type: "notice", text });
+    }
     this.#report({
       type: "armed",
       os: this.#profile.os,
       phase: booted ? "running" : "booting",
       regions: this.#regions.map((
         { name, kind, start, size, source, sha256 },
-      ) => ({ name, kind, start, pages: size / PAGE_SIZE, source, sha256 })),
+        index,
+      ) => ({
+        name,
+        kind,
+        rung: rungs[index]!,
+        start,
+        pages: size / PAGE_SIZE,
+        source,
+        sha256,
+      })),
       entries,
     });
   }
@@ -326,6 +365,33 @@ export class Guard {
     }
   }
 
+  /**
+   * Takes a write that did not land. The guest's processor waits until this
+   * returns, and the guest stands still if it is held then.
+   */
+  #stopped(write: StoppedWrite): void {
+    if (this.#detectors.length === 0) return;
+    const stops = this.#options.response !== "report";
+    const ran = stops && !this.#guest.pausedForAttack;
+    if (stops) this.#guest.hold();
+    const { symbols } = this.#profile;
+    const finding = judgeStoppedWrite(
+      this.#guest,
+      symbols,
+      this.#regions,
+      write,
+    );
+    if (finding === undefined) {
+      this.#guest.endHold();
+      return;
+    }
+    const isFresh = this.#incidents.fromFault(finding, performance.now());
+    if (!isFresh && !ran) return;
+    this.#reportFaults([finding]);
+    if (stops) this.#guest.pauseForAttack();
+    this.#respond().catch(this.#options.failed);
+  }
+
   async #respond(): Promise<void> {
     const { response } = this.#options;
     const { id, name } = this.#guest.domain;
@@ -371,9 +437,9 @@ export class Guard {
    * Takes the protection off; the guest is as it was. If something failed
    * while it was held, it runs on.
    *
-   * @returns Page-table entries that were made writable again
+   * @returns What was undone, in words, if anything was
    */
-  disarm(): number {
+  disarm(): string | undefined {
     this.#detectors = [];
     this.#guest.endHold();
     return this.#guest.unprotect();

@@ -50,7 +50,13 @@ function setUp(parts: Partial<Profile> = {}) {
       protectable: false,
       ...parts,
     },
-    { response: "pause", fullPassInterval: 1_000_000 },
+    {
+      response: "pause",
+      fullPassInterval: 1_000_000,
+      failed: (error) => {
+        throw error;
+      },
+    },
     (event) => told.push(event),
   );
   const hooks = () =>

@@ -39,7 +39,13 @@ function setUp(
   const guard = new Guard(
     kernel.guest,
     fromFile ? profile : { ...profile, regions: untold },
-    { response, fullPassInterval: 60_000 },
+    {
+      response,
+      fullPassInterval: 60_000,
+      failed: (error) => {
+        throw error;
+      },
+    },
     (event) => {
       told.push(event);
       kernel.guest.calls.push(event.type);
@@ -538,7 +544,7 @@ Deno.test("the pause after an attack outlives the disarming", async () => {
 
 Deno.test("disarming makes writable what arming made read-only", async () => {
   const { guest, guard } = armed();
-  assertEquals(guard.disarm(), 4);
+  assertEquals(guard.disarm(), "4 are writable again");
   assertEquals(guest.entry(TABLE) & 2n, 2n);
   guest.write(TABLE + 8n, [0x18]);
   guest.calls.length = 0;

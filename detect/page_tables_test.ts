@@ -19,7 +19,11 @@ function setUp() {
   const kernel = guardedKernel();
   const { guest, profile } = kernel;
   const regions = trustedRegions(kernel);
-  guest.protect(regions);
+  guest.protect(
+    regions.map((region) => ({ ...region, sealable: false })),
+    true,
+    () => {},
+  );
   return { guest, tables: new PageTables(guest, profile.symbols, regions) };
 }
 
@@ -139,7 +143,11 @@ Deno.test("a page that was not mapped at the start is not taken for another", ()
   const kernel = guardedKernel();
   const { guest, profile } = kernel;
   const regions = trustedRegions(kernel);
-  guest.protect(regions);
+  guest.protect(
+    regions.map((region) => ({ ...region, sealable: false })),
+    true,
+    () => {},
+  );
   guest.unmap(TEXT);
   const tables = new PageTables(guest, profile.symbols, regions);
   guest.setEntry(TEXT + 0x1000n, guest.entry(TEXT + 0x1000n) | WRITABLE);

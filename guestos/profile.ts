@@ -170,6 +170,11 @@ export interface Region {
   readonly isFirstReading?: boolean;
   /** Whether the kernel keeps it writable though nothing changes it */
   readonly writable?: boolean;
+  /**
+   * Whether writes to it may be stopped below the kernel: the kernel itself
+   * never writes to it, and executes no data in it.
+   */
+  readonly sealable?: boolean;
   /** Where the kernel itself changes it; nowhere if left out */
   readonly living?: LivingCode;
   readonly assets?: readonly Asset[];

@@ -84,7 +84,7 @@ Deno.test("the end of a monitor", async (t) => {
       ...[...GUARD, "--on-attack", "report"],
     );
     await next.notice(
-      /an earlier monitor left something behind: made \d+ page-table entries writable/,
+      /an earlier monitor left something behind: \d+ page-table entries are writable again/,
     );
     await next.armed();
     assertEquals(await simpleos.command("code_attack"), "blocked");
@@ -104,7 +104,7 @@ Deno.test("the end of a monitor", async (t) => {
     assert(await hasJournal(lab, domid));
 
     const { code, stdout } = await runXkmon(lab, "release", ...GUARD);
-    assertMatch(stdout, /released: made \d+ page-table entries writable/);
+    assertMatch(stdout, /released: \d+ page-table entries are writable again/);
     assertEquals(code, 0);
     await assertUnprotected(simpleos);
   });

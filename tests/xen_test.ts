@@ -92,7 +92,7 @@ Deno.test("the Xen library in Dom0", async (t) => {
     const recovered = await lab.run(command("recover"));
     assertEquals(
       recovered.stdout.trim(),
-      `made ${abandoned.stdout.trim()} page-table entries writable`,
+      `${abandoned.stdout.trim()} page-table entries are writable again`,
     );
     assertEquals(await journal(lab, id), undefined);
     assertEquals((await lab.run(command("recover"))).stdout.trim(), "nothing");

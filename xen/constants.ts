@@ -21,6 +21,22 @@ export const constants = {
   /** Why a domain is to stop (public/sched.h) */
   SHUTDOWN_reboot: 1,
 
+  /** A page type whose writes an ioreq server gets (public/hvm/hvm_op.h) */
+  HVMMEM_ram_rw: 0,
+  HVMMEM_ram_ro: 1,
+  HVMMEM_ioreq_server: 4,
+  /** Which accesses it gets, and that none is buffered (public/hvm/dm_op.h) */
+  XEN_DMOP_IOREQ_MEM_ACCESS_WRITE: 2,
+  HVM_IOREQSRV_BUFIOREQ_OFF: 0,
+  /** The pages of an ioreq server, and the second (public/memory.h) */
+  XENMEM_resource_ioreq_server: 0,
+  XENMEM_resource_ioreq_server_frame_ioreq_0: 1,
+
+  /** Progress of an I/O request (public/hvm/ioreq.h) */
+  STATE_IOREQ_READY: 1,
+  STATE_IOREQ_INPROCESS: 2,
+  STATE_IORESP_READY: 3,
+
   /** What `xc_version` can be asked for (public/version.h) */
   XENVER_version: 0,
   XENVER_extraversion: 1,

@@ -2,10 +2,11 @@ import type { CpuState } from "../guestos/cpu_state.ts";
 import type { Domain } from "./domains.ts";
 import { NoSuchDomainError, XenError } from "./errors.ts";
 import type { XenHost } from "./host.ts";
-import type { Journal, ProtectedEntry } from "./journal.ts";
+import type { Journal, ProtectionNote } from "./journal.ts";
 import { domainFlags, domainInfo } from "./layouts.ts";
 import { PagedGuest } from "./paged_guest.ts";
 import type { Levels } from "./page_walk.ts";
+import type { InvariantRange, Protection, StoppedWrite } from "./protection.ts";
 import { destroyGuest } from "./xl.ts";
 
 function isFull(error: unknown): boolean {
@@ -21,8 +22,6 @@ export abstract class DomainGuest<C extends CpuState> extends PagedGuest {
   readonly domain: Domain;
   protected readonly host: XenHost;
   protected readonly journal: Journal | undefined;
-  /** Page-table entries that are read-only because of us */
-  protected entries: ProtectedEntry[] = [];
   #cpus: readonly C[] = [];
   /** Why we have it paused */
   #hold: "look" | "attack" | undefined;
@@ -52,24 +51,30 @@ export abstract class DomainGuest<C extends CpuState> extends PagedGuest {
   protected abstract readCpu(vcpu: number): C;
 
   /**
-   * Makes ranges read-only in every mapping of the kernel half, where the
-   * guest's type allows it.
+   * Keeps the guest from writing to ranges as far as it can be kept from it.
    *
-   * @returns Number of entries that were changed
+   * @param bearsReadOnly Whether the kernel bears page tables that are not as
+   *   it made them
+   * @param stopped Gets each write that did not land, before the guest goes on
    */
-  protect(_ranges: readonly { start: bigint; size: number }[]): number {
-    return 0;
-  }
+  abstract protect(
+    ranges: readonly InvariantRange[],
+    bearsReadOnly: boolean,
+    stopped: (write: StoppedWrite) => void,
+  ): Protection;
 
   /**
    * Undoes `protect`.
    *
-   * @returns Number of entries that were changed
+   * @returns What was undone, in words, if anything was
    */
-  unprotect(): number {
-    this.note();
-    return 0;
-  }
+  abstract unprotect(): string | undefined;
+
+  /** What keeps the guest from writing now. */
+  protected abstract get protection(): ProtectionNote;
+
+  /** Takes over what an earlier monitor did. */
+  protected abstract adopt(left: ProtectionNote): void;
 
   /** State of each virtual CPU at the last `refresh`. */
   get cpus(): readonly C[] {
@@ -125,13 +130,16 @@ export abstract class DomainGuest<C extends CpuState> extends PagedGuest {
 
   protected note(pause?: "working" | "working, paused before"): void {
     const attack = this.#hold === "attack";
-    if (pause === undefined && !attack && this.entries.length === 0) {
+    const { protection } = this;
+    const isFree = protection.entries.length === 0 &&
+      protection.server === undefined && !protection.readOnly?.length;
+    if (pause === undefined && !attack && isFree) {
       this.journal?.clear();
       return;
     }
     this.journal?.write({
       uuid: this.domain.uuid,
-      entries: this.entries,
+      ...protection,
       ...(pause === undefined ? {} : { pause }),
       ...(attack ? { attack } : {}),
     });
@@ -185,7 +193,7 @@ export abstract class DomainGuest<C extends CpuState> extends PagedGuest {
 
   /** Entries that `unprotect` could not make writable: Xen refused. */
   get stuck(): number {
-    return this.entries.length;
+    return this.protection.entries.length;
   }
 
   /**
@@ -253,9 +261,9 @@ export abstract class DomainGuest<C extends CpuState> extends PagedGuest {
       }
     }
     this.journal?.endHold();
-    this.entries = [...left.entries];
-    const entries = this.unprotect();
-    if (entries > 0) done.push(`made ${entries} page-table entries writable`);
+    this.adopt(left);
+    const undone = this.unprotect();
+    if (undone !== undefined) done.push(undone);
     if (this.stuck > 0) {
       done.push(
         `${this.stuck} page-table entries stay read-only, since Xen refuses to ` +

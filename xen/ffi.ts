@@ -2,7 +2,8 @@
  * The symbol tables of every library that xkmon calls: one table a library,
  * each parameter with its C declaration. Nothing outside this file names a C
  * function's types. Sources: xenctrl.h, xenforeignmemory.h, xenevtchn.h,
- * xengnttab.h, xencall.h, xenstore.h, xentoollog.h of Xen 4.14 to 4.22.
+ * xengnttab.h, xencall.h, xendevicemodel.h, xenstore.h, xentoollog.h of Xen 4.14
+ * to 4.22.
  *
  * @module
  */
@@ -143,6 +144,88 @@ export const xenforeignmemory = {
     ],
     result: "i32",
   },
+  xenforeignmemory_map_resource: {
+    parameters: [
+      "pointer", // xenforeignmemory_handle *fmem
+      "u16", // domid_t domid
+      "u32", // unsigned int type
+      "u32", // unsigned int id
+      "u64", // unsigned long frame
+      "u64", // unsigned long nr_frames
+      "buffer", // void **paddr
+      "i32", // int prot
+      "i32", // int flags
+    ],
+    result: "pointer", // xenforeignmemory_resource_handle *
+  },
+  xenforeignmemory_unmap_resource: {
+    parameters: [
+      "pointer", // xenforeignmemory_handle *fmem
+      "pointer", // xenforeignmemory_resource_handle *fres
+    ],
+    result: "i32",
+  },
+} as const satisfies Deno.ForeignLibraryInterface;
+
+/** libxendevicemodel: what emulators of devices may do to a guest's memory. */
+export const xendevicemodel = {
+  xendevicemodel_open: {
+    parameters: [
+      "pointer", // struct xentoollog_logger *logger
+      "u32", // unsigned int open_flags
+    ],
+    result: "pointer", // xendevicemodel_handle *
+  },
+  xendevicemodel_close: {
+    parameters: ["pointer"], // xendevicemodel_handle *dmod
+    result: "i32",
+  },
+  xendevicemodel_create_ioreq_server: {
+    parameters: [
+      "pointer", // xendevicemodel_handle *dmod
+      "u16", // domid_t domid
+      "i32", // int handle_bufioreq
+      "buffer", // ioservid_t *id
+    ],
+    result: "i32",
+  },
+  xendevicemodel_destroy_ioreq_server: {
+    parameters: [
+      "pointer", // xendevicemodel_handle *dmod
+      "u16", // domid_t domid
+      "u16", // ioservid_t id
+    ],
+    result: "i32",
+  },
+  xendevicemodel_set_ioreq_server_state: {
+    parameters: [
+      "pointer", // xendevicemodel_handle *dmod
+      "u16", // domid_t domid
+      "u16", // ioservid_t id
+      "i32", // int enabled
+    ],
+    result: "i32",
+  },
+  xendevicemodel_map_mem_type_to_ioreq_server: {
+    parameters: [
+      "pointer", // xendevicemodel_handle *dmod
+      "u16", // domid_t domid
+      "u16", // ioservid_t id
+      "u16", // uint16_t type
+      "u32", // uint32_t flags
+    ],
+    result: "i32",
+  },
+  xendevicemodel_set_mem_type: {
+    parameters: [
+      "pointer", // xendevicemodel_handle *dmod
+      "u16", // domid_t domid
+      "u32", // hvmmem_type_t mem_type
+      "u64", // uint64_t first_pfn
+      "u32", // uint32_t nr
+    ],
+    result: "i32",
+  },
 } as const satisfies Deno.ForeignLibraryInterface;
 
 /** libxenevtchn: event channels. */
@@ -182,6 +265,13 @@ export const xenevtchn = {
     result: "i32", // port, or -1
   },
   xenevtchn_unmask: {
+    parameters: [
+      "pointer", // xenevtchn_handle *xce
+      "u32", // evtchn_port_t port
+    ],
+    result: "i32",
+  },
+  xenevtchn_notify: {
     parameters: [
       "pointer", // xenevtchn_handle *xce
       "u32", // evtchn_port_t port

@@ -2,9 +2,15 @@ import { constants } from "./constants.ts";
 import { errno } from "./control.ts";
 import { XenError } from "./errors.ts";
 import { FrameMapping, type FrameSource } from "./frame_mapping.ts";
+import { PAGE_SIZE } from "./layouts.ts";
 import type { Libraries } from "./libraries.ts";
 
-const { PROT_READ } = constants;
+const {
+  PROT_READ,
+  PROT_WRITE,
+  XENMEM_resource_ioreq_server,
+  XENMEM_resource_ioreq_server_frame_ioreq_0,
+} = constants;
 
 /** Maps frames of guests (libxenforeignmemory). */
 export class ForeignFrames implements Disposable {
@@ -63,6 +69,48 @@ export class ForeignFrames implements Disposable {
       return refused;
     }
     return mapping;
+  }
+
+  /**
+   * Maps the page with the requests to an ioreq server, one `ioreq_t` for each
+   * virtual CPU, to be read and written.
+   *
+   * @param domain Domain id
+   * @param server Id of the server
+   * @throws {XenError} If Xen refuses
+   */
+  mapRequests(
+    domain: number,
+    server: number,
+  ): { readonly bytes: ArrayBuffer } & Disposable {
+    const { symbols } = this.#libraries.foreignmemory;
+    const address = new BigUint64Array(1);
+    const resource = symbols.xenforeignmemory_map_resource(
+      this.#handle,
+      domain,
+      XENMEM_resource_ioreq_server,
+      server,
+      BigInt(XENMEM_resource_ioreq_server_frame_ioreq_0),
+      1n,
+      new Uint8Array(address.buffer),
+      PROT_READ | PROT_WRITE,
+      0,
+    );
+    if (resource === null) {
+      throw new XenError(
+        "xenforeignmemory_map_resource",
+        errno(this.#libraries),
+      );
+    }
+    return {
+      bytes: Deno.UnsafePointerView.getArrayBuffer(
+        Deno.UnsafePointer.create(address[0]!)!,
+        PAGE_SIZE,
+      ),
+      [Symbol.dispose]: () => {
+        symbols.xenforeignmemory_unmap_resource(this.#handle, resource);
+      },
+    };
   }
 
   /** The frames of one domain. */

@@ -1,4 +1,5 @@
 import { XenControl } from "./control.ts";
+import { DeviceModel } from "./device_model.ts";
 import { ForeignFrames } from "./foreign_frames.ts";
 import { Hypercalls } from "./hypercalls.ts";
 import { type Libraries, openLibraries } from "./libraries.ts";
@@ -11,6 +12,7 @@ export class XenHost implements Disposable {
   readonly store: XenStore;
   readonly frames: ForeignFrames;
   readonly hypercalls: Hypercalls;
+  readonly deviceModel: DeviceModel;
   #stack: DisposableStack;
 
   /**
@@ -30,6 +32,7 @@ export class XenHost implements Disposable {
     this.store = stack.use(new XenStore(this.libraries));
     this.frames = stack.use(new ForeignFrames(this.libraries));
     this.hypercalls = stack.use(new Hypercalls(this.libraries));
+    this.deviceModel = stack.use(new DeviceModel(this.libraries));
     this.#stack = stack.move();
   }
 

@@ -14,7 +14,12 @@ const EINVAL = 22;
 const PAGE_SIZE = 4096;
 const LA57 = 1n << 12n;
 const START = 0xffff_ffff_8000_0000n;
-const REGION = { start: START, size: PAGE_SIZE };
+const REGION = {
+  start: START,
+  size: PAGE_SIZE,
+  kind: "data",
+  sealable: true,
+} as const;
 
 const domain: Domain = {
   id: 7,
@@ -165,14 +170,14 @@ Deno.test("a guest that is being taken apart is gone", () => {
   assertThrows(() => setting.guest(), NoSuchDomainError);
 });
 
-Deno.test("nothing of the guest is protected, and nothing changed for it", () => {
+Deno.test("without an event loop nothing is protected, and nothing changed for it", () => {
   using setting = new Setting();
   const guest = setting.guest();
-  assertEquals([guest.protect([REGION]), guest.unprotect(), guest.stuck], [
-    0,
-    0,
-    0,
-  ]);
+  assertEquals(guest.protect([REGION], true, () => {}), {
+    rungs: ["poll"],
+    entries: 0,
+  });
+  assertEquals([guest.unprotect(), guest.stuck], [undefined, 0]);
   assertEquals(setting.xen.calls, []);
   assertEquals(setting.notes, []);
 });

@@ -15,10 +15,18 @@ export interface ProtectedEntry {
   readonly frame: bigint;
 }
 
-/** What a monitor has done to a guest and must undo. */
-export interface JournalState {
-  readonly uuid: string;
+/** What keeps a guest from writing, and must be undone. */
+export interface ProtectionNote {
   readonly entries: readonly ProtectedEntry[];
+  /** Id of the ioreq server of a write gate */
+  readonly server?: number;
+  /** Guest frames that discard writes */
+  readonly readOnly?: readonly bigint[];
+}
+
+/** What a monitor has done to a guest and must undo. */
+export interface JournalState extends ProtectionNote {
+  readonly uuid: string;
   /**
    * Paused for moments to change page tables, and whether it had been paused
    * before
@@ -195,6 +203,18 @@ function sameFile(path: string, file: Deno.FsFile): boolean {
   }
 }
 
+/** Ids of ioreq servers are of 16 bits. */
+function isServer(value: unknown): value is number {
+  return typeof value === "number" && Number.isInteger(value) && value >= 0 &&
+    value <= 0xffff;
+}
+
+function parseFrame(value: unknown): bigint[] {
+  return typeof value === "string" && /^0x[0-9a-f]{1,13}$/.test(value)
+    ? [BigInt(value)]
+    : [];
+}
+
 function parse(text: string): JournalState | undefined {
   let json: unknown;
   try {
@@ -203,10 +223,8 @@ function parse(text: string): JournalState | undefined {
     return undefined;
   }
   if (typeof json !== "object" || json === null) return undefined;
-  const { version, uuid, entries, pause, attack } = json as Record<
-    string,
-    unknown
-  >;
+  const { version, uuid, entries, server, readOnly, pause, attack } =
+    json as Record<string, unknown>;
   if (version !== VERSION || typeof uuid !== "string") return undefined;
   if (!Array.isArray(entries)) return undefined;
   const known = ["working", "working, paused before"] as const;
@@ -221,6 +239,10 @@ function parse(text: string): JournalState | undefined {
         return [];
       }
     }).filter(({ address }) => address % BigInt(PAGE_SIZE) === 0n),
+    ...(isServer(server) ? { server } : {}),
+    ...(Array.isArray(readOnly)
+      ? { readOnly: readOnly.flatMap(parseFrame) }
+      : {}),
     ...(reason === undefined ? {} : { pause: reason }),
     ...(attack === true ? { attack } : {}),
   };

@@ -95,6 +95,30 @@ export const multicallEntry = {
   args: 16, // u64[6]
 } as const;
 
+/**
+ * `ioreq_t` (public/hvm/ioreq.h), 4.14 to 4.22: an access that an emulator of
+ * devices is to make for a virtual CPU, which waits for it. The page of a
+ * server has one for each virtual CPU.
+ */
+export const ioreq = {
+  size: 32,
+  addr: 0, // u64, guest physical
+  data: 8, // u64, or guest physical address of it
+  count: 16, // u32, for rep prefixes
+  bytes: 20, // u32, size of one access
+  vp_eport: 24, // u32, event channel
+  bits: 30, // u8, see `ioreqBits`
+  type: 31, // u8
+} as const;
+
+/** The fields of the byte `bits` of `ioreq_t`, as masks */
+export const ioreqBits = {
+  state: 15, // STATE_IOREQ_*, STATE_IORESP_READY
+  data_is_ptr: 16,
+  dir: 32, // set: the guest reads
+  df: 64,
+} as const;
+
 /** `struct pollfd` (poll.h) */
 export const pollfd = {
   size: 8,

@@ -21,6 +21,7 @@ export const sonames = {
   xenevtchn: ["libxenevtchn.so.1"],
   xengnttab: ["libxengnttab.so.1"],
   xencall: ["libxencall.so.1"],
+  xendevicemodel: ["libxendevicemodel.so.1"],
   // 3.0 up to Xen 4.15, 4 from 4.16 on
   xenstore: ["libxenstore.so.4", "libxenstore.so.3.0"],
   xentoollog: ["libxentoollog.so.1"],
@@ -111,6 +112,7 @@ export interface Libraries {
   readonly evtchn: Deno.DynamicLibrary<typeof ffi.xenevtchn>;
   readonly gnttab: Deno.DynamicLibrary<typeof ffi.xengnttab>;
   readonly call: Deno.DynamicLibrary<typeof ffi.xencall>;
+  readonly devicemodel: Deno.DynamicLibrary<typeof ffi.xendevicemodel>;
   readonly store: Deno.DynamicLibrary<typeof ffi.xenstore>;
   readonly toollog: Deno.DynamicLibrary<typeof ffi.xentoollog>;
   readonly libc: Deno.DynamicLibrary<typeof ffi.libc>;
@@ -135,6 +137,7 @@ export function openLibraries(): Libraries {
       0,
     ),
     call: openFirst(sonames.xencall, ffi.xencall),
+    devicemodel: openFirst(sonames.xendevicemodel, ffi.xendevicemodel),
     foreignmemory: openFirst(sonames.xenforeignmemory, ffi.xenforeignmemory),
     evtchn: openFirst(sonames.xenevtchn, ffi.xenevtchn),
     gnttab: openFirst(sonames.xengnttab, ffi.xengnttab),

@@ -1,6 +1,7 @@
 import type { DomainGuest } from "./domain_guest.ts";
 import type { CpuState } from "../guestos/cpu_state.ts";
 import type { Domain } from "./domains.ts";
+import type { EventLoop } from "./event_loop.ts";
 import type { XenHost } from "./host.ts";
 import { HvmGuest } from "./hvm_guest.ts";
 import type { Journal } from "./journal.ts";
@@ -11,14 +12,16 @@ import { PvGuest } from "./pv_guest.ts";
  *
  * @param journal Where changes to the guest are noted before they are made;
  *   without one the guest can only be looked at
+ * @param loop Brings what the guest does meanwhile
  * @throws {NoSuchDomainError} If the guest is gone
  */
 export function openGuest(
   host: XenHost,
   domain: Domain,
   journal?: Journal,
+  loop?: EventLoop,
 ): DomainGuest<CpuState> {
   return domain.type === "PV"
     ? new PvGuest(host, domain, journal)
-    : new HvmGuest(host, domain, journal);
+    : new HvmGuest(host, domain, journal, loop);
 }

@@ -5,9 +5,10 @@ import type { Domain } from "./domains.ts";
 import { XenError } from "./errors.ts";
 import type { XenHost } from "./host.ts";
 import type { EntryUpdate } from "./hypercalls.ts";
-import type { Journal, ProtectedEntry } from "./journal.ts";
+import type { Journal, ProtectedEntry, ProtectionNote } from "./journal.ts";
 import { PAGE_SIZE, trapInfo, vcpuContext } from "./layouts.ts";
 import { entryBits, entryFrame, type WalkStep } from "./page_walk.ts";
+import type { InvariantRange, Protection } from "./protection.ts";
 import { decodeVcpuContext } from "./vcpu_context.ts";
 
 /** A guest that changes its tables all the time must not hold us for ever. */
@@ -55,6 +56,8 @@ interface Change extends EntryUpdate {
  */
 export class PvGuest extends DomainGuest<PvCpuState> {
   #contexts: KeptContext[] = [];
+  /** Page-table entries that are read-only because of us */
+  #entries: ProtectedEntry[] = [];
 
   /**
    * @param journal Where changes to the guest are noted before they are made;
@@ -124,20 +127,31 @@ export class PvGuest extends DomainGuest<PvCpuState> {
    * old translation.
    *
    * @param ranges Page aligned
-   * @returns Number of entries that were changed
+   * @param bearsReadOnly Without it, nothing is done
    * @throws {UnreadableMemoryError} If one page is not mapped
    * @throws {XenError} If Xen refuses
    */
-  override protect(ranges: readonly { start: bigint; size: number }[]): number {
+  override protect(
+    ranges: readonly InvariantRange[],
+    bearsReadOnly: boolean,
+  ): Protection {
+    const rung = bearsReadOnly ? "protect" : "poll";
+    return {
+      rungs: ranges.map(() => rung),
+      entries: bearsReadOnly ? this.#makeReadOnly(ranges) : 0,
+    };
+  }
+
+  #makeReadOnly(ranges: readonly InvariantRange[]): number {
     return this.#change(() => {
       const writable = this.#leaves(ranges).filter(({ step }) =>
         (step.entry & entryBits.writable) !== 0n
       );
       const key = ({ address, frame }: ProtectedEntry) => `${address}:${frame}`;
-      const known = new Set(this.entries.map(key));
+      const known = new Set(this.#entries.map(key));
       for (const { address, frame } of writable) {
         const entry = { address, frame };
-        if (!known.has(key(entry))) this.entries.push(entry);
+        if (!known.has(key(entry))) this.#entries.push(entry);
       }
       return writable.map(({ step }) => ({
         ...step,
@@ -150,18 +164,16 @@ export class PvGuest extends DomainGuest<PvCpuState> {
    * Makes every page writable again that `protect` made read-only and that
    * still leads to the same frame. What Xen refuses hides no other: see
    * `stuck`.
-   *
-   * @returns Number of entries that were changed
    */
-  override unprotect(): number {
-    if (this.entries.length === 0) {
+  override unprotect(): string | undefined {
+    if (this.#entries.length === 0) {
       this.note();
-      return 0;
+      return undefined;
     }
     const refused = new Set<ProtectedEntry>();
     const changed = this.#change(() => {
       const updates = new Map<string, Change>();
-      for (const protectedEntry of this.entries) {
+      for (const protectedEntry of this.#entries) {
         if (refused.has(protectedEntry)) continue;
         const { address, frame } = protectedEntry;
         const walk = this.walk(address);
@@ -177,9 +189,19 @@ export class PvGuest extends DomainGuest<PvCpuState> {
       }
       return [...updates.values()];
     });
-    this.entries = [...refused];
+    this.#entries = [...refused];
     this.note();
-    return changed;
+    return changed === 0
+      ? undefined
+      : `${changed} page-table entries are writable again`;
+  }
+
+  protected override get protection(): ProtectionNote {
+    return { entries: this.#entries };
+  }
+
+  protected override adopt({ entries }: ProtectionNote): void {
+    this.#entries = [...entries];
   }
 
   /**

@@ -5,6 +5,11 @@ import {
 import type { AliasScan } from "../../xen/aliases.ts";
 import type { Mapped, NotMapped, WalkStep } from "../../xen/page_walk.ts";
 import type { PvCpuState } from "../../guestos/cpu_state.ts";
+import type {
+  InvariantRange,
+  Protection,
+  StoppedWrite,
+} from "../../xen/protection.ts";
 import type { GuardedGuest } from "../guard.ts";
 import { PAGE_SIZE } from "../guest.ts";
 
@@ -44,6 +49,8 @@ export class SyntheticGuest implements GuardedGuest {
   readonly calls: string[] = [];
   /** Whether every table could be searched for aliases */
   complete = true;
+  /** Who wants to know of writes that did not land */
+  stopped: (write: StoppedWrite) => void = () => {};
   /** Called before each look at the guest, with its number from 1 */
   beforeLook: (count: number) => void = () => {};
   /** Entries of the tables above the last level, from the root down */
@@ -195,7 +202,14 @@ export class SyntheticGuest implements GuardedGuest {
     return { aliases, complete: this.complete };
   }
 
-  protect(ranges: readonly { start: bigint; size: number }[]): number {
+  /** As a guest does whose page-table entries are made read-only. */
+  protect(
+    ranges: readonly InvariantRange[],
+    bearsReadOnly: boolean,
+    stopped: (write: StoppedWrite) => void,
+  ): Protection {
+    this.stopped = stopped;
+    if (!bearsReadOnly) return { rungs: ranges.map(() => "poll"), entries: 0 };
     this.calls.push("protect");
     const frames = new Set(
       ranges.flatMap(({ start, size }) =>
@@ -212,15 +226,16 @@ export class SyntheticGuest implements GuardedGuest {
       this.#entries.set(address, this.entry(address) & ~WRITABLE);
       this.#protected.push(address);
     }
-    return changed.length;
+    return { rungs: ranges.map(() => "protect"), entries: changed.length };
   }
 
-  unprotect(): number {
+  unprotect(): string | undefined {
     this.calls.push("unprotect");
     for (const address of this.#protected) {
       this.#entries.set(address, this.entry(address) | WRITABLE);
     }
-    return this.#protected.splice(0).length;
+    const { length } = this.#protected.splice(0);
+    return length === 0 ? undefined : `${length} are writable again`;
   }
 
   hold(): void {

@@ -10,6 +10,7 @@ import { versionText } from "../../version_text.ts";
 import { type Check, type Context, openContext } from "./context.ts";
 import { domainChecks } from "./domain_checks.ts";
 import { memoryChecks } from "./memory_checks.ts";
+import { protectAll } from "./protect_all.ts";
 import { protectAndUndo } from "./protect_and_undo.ts";
 
 async function runChecks(
@@ -50,7 +51,7 @@ async function run(command: string, name: string, kernel: string) {
     case "hold":
       return await hold(context);
     case "abandon":
-      console.log(guest.protect(profile.regions));
+      console.log(protectAll(context));
       // As if it was killed: nothing is undone
       return Deno.exit(0);
     case "abandon-held":

@@ -55,6 +55,7 @@ const PRELUDE = `\
 #include <unistd.h>
 #include <xencall.h>
 #include <xenctrl.h>
+#include <xendevicemodel.h>
 #include <xenevtchn.h>
 #include <xenforeignmemory.h>
 #include <xengnttab.h>

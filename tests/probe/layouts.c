@@ -10,8 +10,13 @@
 #include <stdio.h>
 #include <sys/mman.h>
 
+#include <string.h>
+
 #include <xenctrl.h>
+#include <xen/hvm/dm_op.h>
+#include <xen/hvm/ioreq.h>
 #include <xen/hvm/save.h>
+#include <xen/memory.h>
 #include <xentoollog.h>
 #include <xen/io/xenbus.h>
 #include <xen/sched.h>
@@ -39,6 +44,15 @@ static void entry(const char *name, unsigned long value)
 
 #define OFFSET(type, name) entry(#name, offsetof(type, name))
 #define NUMBER(name) entry(#name, name)
+
+/* The bits of byte 30 of a request that a field of it takes */
+#define IOREQ_BITS(field, all)                                  \
+	do {                                                    \
+		ioreq_t request;                                \
+		memset(&request, 0, sizeof(request));           \
+		request.field = all;                            \
+		entry(#field, ((unsigned char *)&request)[30]); \
+	} while (0)
 
 int main(void)
 {
@@ -138,6 +152,24 @@ int main(void)
 	OFFSET(struct multicall_entry, args);
 	end();
 
+	begin("ioreq");
+	entry("size", sizeof(ioreq_t));
+	OFFSET(ioreq_t, addr);
+	OFFSET(ioreq_t, data);
+	OFFSET(ioreq_t, count);
+	entry("bytes", offsetof(ioreq_t, size));
+	OFFSET(ioreq_t, vp_eport);
+	entry("bits", 30);
+	OFFSET(ioreq_t, type);
+	end();
+
+	begin("ioreqBits");
+	IOREQ_BITS(state, 15);
+	IOREQ_BITS(data_is_ptr, 1);
+	IOREQ_BITS(dir, 1);
+	IOREQ_BITS(df, 1);
+	end();
+
 	begin("pollfd");
 	entry("size", sizeof(struct pollfd));
 	OFFSET(struct pollfd, fd);
@@ -151,6 +183,17 @@ int main(void)
 	NUMBER(MMU_PT_UPDATE_PRESERVE_AD);
 	NUMBER(DOMID_FIRST_RESERVED);
 	NUMBER(SHUTDOWN_reboot);
+	NUMBER(HVMMEM_ram_rw);
+	NUMBER(HVMMEM_ram_ro);
+	NUMBER(HVMMEM_ioreq_server);
+	NUMBER(XEN_DMOP_IOREQ_MEM_ACCESS_WRITE);
+	NUMBER(HVM_IOREQSRV_BUFIOREQ_OFF);
+	NUMBER(XENMEM_resource_ioreq_server);
+	entry("XENMEM_resource_ioreq_server_frame_ioreq_0",
+	      XENMEM_resource_ioreq_server_frame_ioreq(0));
+	NUMBER(STATE_IOREQ_READY);
+	NUMBER(STATE_IOREQ_INPROCESS);
+	NUMBER(STATE_IORESP_READY);
 	NUMBER(XENVER_version);
 	NUMBER(XENVER_extraversion);
 	NUMBER(XTL_CRITICAL);

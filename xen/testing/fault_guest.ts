@@ -118,6 +118,9 @@ export class FaultGuest implements Disposable {
         this.#looks++;
         return this.#queue.shift() ?? -1;
       },
+      xenevtchn_notify: () => {
+        throw new Error("A fault channel is never answered");
+      },
       xenevtchn_unmask: (_handle, local) => {
         this.#mustBeOpen("evtchn");
         const channel = this.#channels.get(local);

@@ -1,0 +1,51 @@
+import type { SymbolTable } from "../guestos/symbol_table.ts";
+import type { StoppedWrite } from "../xen/protection.ts";
+import type { Finding } from "./finding.ts";
+import { type Guest, PAGE_SIZE } from "./guest.ts";
+import { nameAsset } from "./name_asset.ts";
+import { rules } from "./rules.ts";
+import type { TrustedRegion } from "./trusted_region.ts";
+
+/** Bytes that a finding shows */
+const SHOWN = 64;
+
+/**
+ * Judges a write that did not land: which region it was meant for. Whoever
+ * writes there is no part of the kernel's own work.
+ *
+ * @returns Nothing if no region has that frame any more
+ */
+export function judgeStoppedWrite(
+  guest: Guest,
+  symbols: SymbolTable,
+  regions: readonly TrustedRegion[],
+  { frame, offset, size, data, ip }: StoppedWrite,
+): Finding | undefined {
+  for (const region of regions) {
+    const page = guest.walks(region.start, region.size).findIndex((walk) =>
+      walk.kind === "mapped" && walk.frame === frame
+    );
+    if (page < 0) continue;
+    const at = page * PAGE_SIZE + offset;
+    const address = region.start + BigInt(at);
+    const rule = region.kind === "code"
+      ? rules.kernelText
+      : rules.invariantData;
+    const shown = Math.min(size, SHOWN, region.size - at);
+    return nameAsset({
+      rule,
+      seen: "stop",
+      method: "direct write",
+      what: region.name,
+      address,
+      symbol: symbols.describe(address),
+      summary: "a write was stopped before it landed",
+      expected: region.trusted.slice(at, at + shown),
+      ...(data === undefined ? {} : { attempted: data.slice(0, shown) }),
+      ip,
+      ipSymbol: symbols.describe(ip),
+      key: `${rule.id} stop ${address.toString(16)} ${ip.toString(16)}`,
+    }, region);
+  }
+  return undefined;
+}

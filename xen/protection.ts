@@ -1,0 +1,47 @@
+/**
+ * How a guest is kept from writing to a range of its memory.
+ *
+ * - `gate`: of data, each write is dropped and told at once, whoever makes it
+ *   (a PVH or HVM guest's pages of type `HVMMEM_ioreq_server`); of code, each
+ *   write is dropped (`HVMMEM_ram_ro`)
+ * - `protect`: its page-table entries are read-only; a PV guest faults, and may
+ *   ask Xen to write in spite of that
+ * - `poll`: not at all; what it wrote is found
+ */
+export type Rung = "gate" | "protect" | "poll";
+
+/** A range of a guest's memory that nobody but its own kernel may change. */
+export interface InvariantRange {
+  /** Guest virtual address, page aligned */
+  readonly start: bigint;
+  /** Bytes, a multiple of the page size */
+  readonly size: number;
+  readonly kind: "code" | "data";
+  /** Whether nobody writes to it, and no data in it is executed */
+  readonly sealable: boolean;
+}
+
+/** A write that did not land. */
+export interface StoppedWrite {
+  /** Who wrote: it stands at the instruction until this has been told */
+  readonly vcpu: number;
+  /** Guest virtual address of the instruction */
+  readonly ip: bigint;
+  /** Guest frame, and where on it the first byte lies */
+  readonly frame: bigint;
+  readonly offset: number;
+  /** Bytes in all */
+  readonly size: number;
+  /** What was to be written, where that is known */
+  readonly data?: Uint8Array;
+}
+
+/** What protecting some ranges came to. */
+export interface Protection {
+  /** One for each range, in order */
+  readonly rungs: readonly Rung[];
+  /** Page-table entries that were made read-only */
+  readonly entries: number;
+  /** Why a range is not on the rung that it could be on */
+  readonly refused?: string;
+}
