@@ -241,6 +241,7 @@ async function guardLiving(
     profile,
     {
       response: options.response,
+      rungs: options.rungs,
       fullPassInterval: FULL_PASS_INTERVAL,
       failed: (error) => unlessGone(error),
     },

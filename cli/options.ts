@@ -2,6 +2,7 @@ import { parseArgs } from "@std/cli/parse-args";
 import { type Response, responses } from "../detect/event.ts";
 import { DEFAULT_DIGEST_STORE } from "../guestos/digest_store.ts";
 import { profileModules } from "../guestos/profiles.ts";
+import { type Rung, rungs } from "../xen/protection.ts";
 import { UsageError } from "./usage_error.ts";
 
 /** What xkmon can be asked to do. */
@@ -33,6 +34,8 @@ export interface Options {
   /** Where to keep the profile */
   readonly save?: string;
   readonly response: Response;
+  /** What may be done to keep a guest from writing */
+  readonly rungs: readonly Rung[];
   /** Milliseconds from one pass to the next */
   readonly interval: number;
   readonly firstReading: boolean;
@@ -62,6 +65,8 @@ xkmon guards the kernels of Xen guests from Dom0.
 
   --on-attack report|pause|reboot|destroy
                                 what to do with the guest (pause)
+  --rungs gate,protect,poll     how writes may be stopped (all): by Xen, by
+                                read-only page tables, not at all
   --interval SECONDS            from one pass to the next (1)
   --saved-profile FILE          a profile that was kept, where no kernel file is
   --save FILE                   keep the profile
@@ -90,6 +95,7 @@ const STRINGS = [
   "modules",
   "profile",
   "on-attack",
+  "rungs",
   "interval",
   "log",
   "digests",
@@ -109,6 +115,7 @@ const GUARDING = [
   "profile",
   "saved-profile",
   "on-attack",
+  "rungs",
   "interval",
   "trust-first-reading",
   "wait",
@@ -201,6 +208,7 @@ export function readOptions(
     ...optional("log", text("log")),
     response: responses.find((name) => name === response) ??
       complain(`--on-attack takes ${responses.join(", ")}, not ${response}`),
+    rungs: readRungs(text("rungs")),
     interval: readInterval(text("interval") ?? "1"),
     firstReading: parsed["trust-first-reading"] === true,
     wait: parsed.wait === true,
@@ -226,6 +234,14 @@ function optional<K extends string>(
 
 function complain(message: string): never {
   throw new UsageError(message);
+}
+
+function readRungs(text: string | undefined): readonly Rung[] {
+  if (text === undefined) return rungs;
+  return text.split(",").map((word) =>
+    rungs.find((rung) => rung === word) ??
+      complain(`--rungs takes ${rungs.join(", ")}, not ${word}`)
+  );
 }
 
 function readInterval(text: string): number {

@@ -1,4 +1,5 @@
 import { assert, assertEquals, assertThrows } from "@std/assert";
+import { rungs } from "../xen/protection.ts";
 import { help, type Options, readOptions } from "./options.ts";
 import { UsageError } from "./usage_error.ts";
 
@@ -21,6 +22,7 @@ Deno.test("a guest's name alone guards it, as the help says", () => {
     files: [],
     dom: "web",
     response: "pause",
+    rungs,
     interval: 1000,
     firstReading: false,
     wait: false,
@@ -34,6 +36,8 @@ Deno.test("every option is taken over", () => {
     read(
       "monitor",
       "--dom=7",
+      "--rungs",
+      "poll,gate",
       "--on-attack",
       "destroy",
       "--interval",
@@ -58,6 +62,7 @@ Deno.test("every option is taken over", () => {
       profile: "simpleos",
       log: "log",
       response: "destroy",
+      rungs: ["poll", "gate"],
       interval: 50,
       firstReading: true,
       wait: true,
@@ -143,7 +148,14 @@ Deno.test("an option that is given twice is refused", () => {
   assertRefused("Give --log only once", "--dom", "a", "--log", "b", "--log=c");
 });
 
-Deno.test("a response that is not known is refused", () => {
+Deno.test("a response or a rung that is not known is refused", () => {
+  assertRefused(
+    "--rungs takes gate, protect, poll, not wall",
+    "--dom",
+    "web",
+    "--rungs",
+    "poll,wall",
+  );
   assertRefused(
     "--on-attack takes report, pause, reboot, destroy, not kill",
     "--dom",

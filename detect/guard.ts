@@ -12,6 +12,7 @@ import type {
 import type {
   InvariantRange,
   Protection,
+  Rung,
   StoppedWrite,
 } from "../xen/protection.ts";
 import { type Guest, PAGE_SIZE } from "./guest.ts";
@@ -73,6 +74,8 @@ export interface GuardedGuest extends Guest {
 /** How a guard works. */
 export interface GuardOptions {
   readonly response: Response;
+  /** What may be done to keep the guest from writing */
+  readonly rungs: readonly Rung[];
   /** Milliseconds from one full pass to the next */
   readonly fullPassInterval: number;
   /** Gets what failed in answer to what the guest did, as no caller is there */
@@ -139,12 +142,13 @@ export class Guard {
     if (this.#regions.length === 0) {
       this.#regions = regions.map((region) => trustRegion(this.#guest, region));
     }
+    const allowed = (rung: Rung) => this.#options.rungs.includes(rung);
     const protection = this.#guest.protect(
       this.#regions.map(({ sealable = false, ...region }) => ({
         ...region,
-        sealable,
+        sealable: sealable && allowed("gate"),
       })),
-      protectable,
+      protectable && allowed("protect"),
       (write) => this.#stopped(write),
     );
     this.#detectors = contentDetectors(

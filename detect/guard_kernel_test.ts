@@ -1,6 +1,7 @@
 import { assertEquals } from "@std/assert";
 import type { LivingCode, Profile } from "../guestos/profile.ts";
 import type { EventBody } from "./event.ts";
+import { rungs } from "../xen/protection.ts";
 import { Guard } from "./guard.ts";
 import { guardedKernel, TABLE, TEXT } from "./testing/guarded_kernel.ts";
 import { withExecutable } from "./testing/kernel_guest.ts";
@@ -53,6 +54,7 @@ function setUp(parts: Partial<Profile> = {}) {
     {
       response: "pause",
       fullPassInterval: 1_000_000,
+      rungs,
       failed: (error) => {
         throw error;
       },

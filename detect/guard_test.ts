@@ -7,6 +7,7 @@ import {
 } from "@std/assert";
 import { UnreadableMemoryError } from "../guestos/memory.ts";
 import type { EventBody, Response } from "./event.ts";
+import { rungs } from "../xen/protection.ts";
 import { Guard } from "./guard.ts";
 import { faultPage } from "./testing/fault_page.ts";
 import {
@@ -42,6 +43,7 @@ function setUp(
     {
       response,
       fullPassInterval: 60_000,
+      rungs,
       failed: (error) => {
         throw error;
       },

@@ -1,32 +1,57 @@
 import { XenError } from "./errors.ts";
+import { GateChannels } from "./gate_channels.ts";
+import { GateRequests } from "./gate_requests.ts";
 import type { XenHost } from "./host.ts";
+import type { GatedDomain } from "./write_gate.ts";
+
+/** Not claimed, no such server, or no such domain: there is nothing to undo */
+const NOTHING = ["EINVAL", "ENOENT", "ESRCH"];
 
 /**
- * Undoes a write gate, of a process that has died too: every page of it is
- * writable again, and who waits goes on.
+ * Undoes the write gate of a process that has died: every page of it is
+ * writable again, and who waits for an answer goes on.
  *
- * @param domain Domain id
  * @param server Id of its ioreq server
  * @throws {XenError} If Xen refuses
  */
 export function endWriteGate(
-  { deviceModel }: XenHost,
-  domain: number,
+  host: XenHost,
+  domain: GatedDomain,
   server: number,
 ): void {
+  const { deviceModel } = host;
+  const { id } = domain;
   for (
     const undo of [
-      () => deviceModel.claimGated(domain, server, false),
-      () => deviceModel.destroyServer(domain, server),
+      // First none can come to wait, then nobody is left waiting
+      () => deviceModel.claimGated(id, server, false),
+      () => answerAll(host, domain, server),
+      () => deviceModel.destroyServer(id, server),
     ]
   ) {
     try {
       undo();
     } catch (error) {
-      // Not claimed yet, no server any more, or no domain
-      const isGone = error instanceof XenError &&
-        ["ENOENT", "ESRCH", "EINVAL"].includes(error.code);
-      if (!isGone) throw error;
+      if (!(error instanceof XenError) || !NOTHING.includes(error.code)) {
+        throw error;
+      }
     }
+  }
+}
+
+/** The writes that were asked for are dropped. */
+function answerAll(
+  host: XenHost,
+  { id, maxVcpus }: GatedDomain,
+  server: number,
+): void {
+  using requests = new GateRequests(host, id, server);
+  const waiting = Array.from({ length: maxVcpus }, (_, vcpu) => vcpu)
+    .filter((vcpu) => requests.waits(vcpu));
+  if (waiting.length === 0) return;
+  using channels = new GateChannels(host, id, requests, waiting);
+  for (const vcpu of waiting) {
+    requests.answer(vcpu);
+    channels.notify(vcpu);
   }
 }

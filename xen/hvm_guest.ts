@@ -11,7 +11,8 @@ import type { Journal, ProtectionNote } from "./journal.ts";
 import { PAGE_SIZE } from "./layouts.ts";
 import type { Levels } from "./page_walk.ts";
 import type { InvariantRange, Protection, StoppedWrite } from "./protection.ts";
-import { type GatedWrite, WriteGate } from "./write_gate.ts";
+import type { GatedWrite } from "./gate_requests.ts";
+import { WriteGate } from "./write_gate.ts";
 
 const CR4_LA57 = 1n << 12n;
 
@@ -152,11 +153,12 @@ export class HvmGuest extends DomainGuest<HvmCpuState> {
   override unprotect(): string | undefined {
     const pages = this.#gated.length + this.#readOnly.length;
     const { id } = this.domain;
-    this.#gate?.[Symbol.dispose]();
-    this.#gate = undefined;
-    // One of a monitor that has died
-    if (this.#server !== undefined) endWriteGate(this.host, id, this.#server);
     const hadGate = this.#server !== undefined;
+    if (this.#gate !== undefined) this.#gate[Symbol.dispose]();
+    else if (this.#server !== undefined) {
+      endWriteGate(this.host, this.domain, this.#server);
+    }
+    this.#gate = undefined;
     this.#server = undefined;
     this.#gated = [];
     if (this.#readOnly.length > 0) {

@@ -8,7 +8,8 @@
  *   ask Xen to write in spite of that
  * - `poll`: not at all; what it wrote is found
  */
-export type Rung = "gate" | "protect" | "poll";
+export const rungs = ["gate", "protect", "poll"] as const;
+export type Rung = typeof rungs[number];
 
 /** A range of a guest's memory that nobody but its own kernel may change. */
 export interface InvariantRange {

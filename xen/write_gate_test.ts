@@ -1,0 +1,267 @@
+import { assertEquals, assertThrows } from "@std/assert";
+import { constants } from "./constants.ts";
+import { XenError } from "./errors.ts";
+import { endWriteGate } from "./end_write_gate.ts";
+import type { EventLoop } from "./event_loop.ts";
+import type { XenHost } from "./host.ts";
+import { ioreq, ioreqBits, PAGE_SIZE } from "./layouts.ts";
+import type { GatedWrite } from "./gate_requests.ts";
+import { WriteGate } from "./write_gate.ts";
+
+const DOMAIN = { id: 7, maxVcpus: 2 };
+const SERVER = 3;
+const FD = 42;
+const EINVAL = 22;
+/** Ports of the guest's virtual CPUs, and what they are bound to */
+const REMOTE = 20;
+const LOCAL = 30;
+
+/** Xen's side of a write gate: the page of requests, and the event channels. */
+class GateHost {
+  readonly page = new DataView(new ArrayBuffer(PAGE_SIZE));
+  readonly calls: string[] = [];
+  /** Calls that are refused */
+  readonly refused = new Set<string>();
+  readonly host: XenHost;
+  readonly loop: EventLoop;
+  #readable: (() => void) | undefined;
+  #pending: number[] = [];
+
+  constructor() {
+    for (let vcpu = 0; vcpu < DOMAIN.maxVcpus; vcpu++) {
+      const at = vcpu * ioreq.size + ioreq.vp_eport;
+      this.page.setUint32(at, REMOTE + vcpu, true);
+    }
+    const call = (name: string) => {
+      this.calls.push(name);
+      if (this.refused.has(name)) throw new XenError(name, EINVAL);
+    };
+    this.loop = {
+      add: (_fd: number, readable: () => void) => this.#readable = readable,
+      remove: () => this.#readable = undefined,
+    } as unknown as EventLoop;
+    this.host = {
+      libraries: {
+        logger: null,
+        evtchn: {
+          symbols: {
+            xenevtchn_open: () => Deno.UnsafePointer.create(1n),
+            xenevtchn_close: () => call("close channels"),
+            xenevtchn_fd: () => FD,
+            xenevtchn_bind_interdomain: (
+              _handle: unknown,
+              _domain: number,
+              remote: number,
+            ) => remote - REMOTE + LOCAL,
+            xenevtchn_pending: () => this.#pending.shift() ?? -1,
+            xenevtchn_unmask: (_handle: unknown, port: number) =>
+              call(`unmask ${port}`),
+            xenevtchn_notify: (_handle: unknown, port: number) =>
+              call(`notify ${port}`),
+          },
+        },
+      },
+      frames: {
+        mapRequests: () => ({
+          bytes: this.page.buffer,
+          [Symbol.dispose]: () => call("unmap"),
+        }),
+      },
+      deviceModel: {
+        createServer: () => {
+          call("create");
+          return SERVER;
+        },
+        enableServer: () => call("enable"),
+        claimGated: (_domain: number, server: number, claim: boolean) =>
+          call(`${claim ? "claim" : "disclaim"} ${server}`),
+        destroyServer: (_domain: number, server: number) =>
+          call(`destroy ${server}`),
+        setMemoryType: (
+          _domain: number,
+          frames: readonly bigint[],
+          type: string,
+        ) => call(`${type} ${frames}`),
+      },
+    } as unknown as XenHost;
+  }
+
+  /** A virtual CPU asks the server. */
+  request(
+    vcpu: number,
+    fields: Partial<Record<keyof typeof ioreq, number | bigint>>,
+  ): void {
+    const at = vcpu * ioreq.size;
+    for (const [name, value] of Object.entries(fields)) {
+      const place = at + ioreq[name as keyof typeof ioreq];
+      if (name === "bits") this.page.setUint8(place, Number(value));
+      else if (typeof value === "bigint") {
+        this.page.setBigUint64(place, value, true);
+      } else this.page.setUint32(place, value!, true);
+    }
+  }
+
+  /** The same, and its event arrives. */
+  access(...request: Parameters<GateHost["request"]>): void {
+    this.request(...request);
+    this.#pending.push(LOCAL + request[0]);
+    this.#readable!();
+  }
+
+  bits(vcpu: number): number {
+    return this.page.getUint8(vcpu * ioreq.size + ioreq.bits);
+  }
+}
+
+function setUp() {
+  const xen = new GateHost();
+  const writes: GatedWrite[] = [];
+  const servers: number[] = [];
+  const gate = new WriteGate(
+    xen.host,
+    xen.loop,
+    DOMAIN,
+    (server) => servers.push(server),
+    (write) => writes.push(write),
+  );
+  return { xen, gate, writes, servers };
+}
+
+Deno.test("it is noted before anything hangs on it, and claims its pages last", () => {
+  const { xen, gate, servers } = setUp();
+  assertEquals(servers, [SERVER]);
+  assertEquals(xen.calls, ["create", "enable", `claim ${SERVER}`]);
+  gate.close([1n, 2n]);
+  assertEquals(xen.calls.slice(3), ["gated 1,2"]);
+});
+
+Deno.test("a write is told once, and its virtual CPU goes on", () => {
+  const { xen, writes } = setUp();
+  xen.calls.length = 0;
+  xen.access(1, {
+    addr: 0x10b030n,
+    data: 0xffff_ffff_8010_4700n,
+    count: 1,
+    bytes: 8,
+    bits: constants.STATE_IOREQ_READY,
+  });
+  assertEquals(writes, [{
+    vcpu: 1,
+    address: 0x10b030n,
+    size: 8,
+    count: 1,
+    data: 0xffff_ffff_8010_4700n,
+  }]);
+  assertEquals(xen.bits(1), constants.STATE_IORESP_READY);
+  assertEquals(xen.calls, [`unmask ${LOCAL + 1}`, `notify ${LOCAL + 1}`]);
+  // An event without a request
+  xen.access(1, {});
+  assertEquals(writes.length, 1);
+  assertEquals(xen.calls.length, 3);
+});
+
+Deno.test("a write whose data lies in memory is told without it", () => {
+  const { xen, writes } = setUp();
+  const { data_is_ptr, df } = ioreqBits;
+  xen.access(0, {
+    addr: 0x1000n,
+    data: 0x5000n,
+    count: 4,
+    bytes: 2,
+    bits: constants.STATE_IOREQ_READY | data_is_ptr | df,
+  });
+  assertEquals(writes, [{ vcpu: 0, address: 0x1000n, size: 2, count: 4 }]);
+  // The other bits are Xen's
+  assertEquals(xen.bits(0), constants.STATE_IORESP_READY | data_is_ptr | df);
+});
+
+Deno.test("a read is answered and is no write", () => {
+  const { xen, writes } = setUp();
+  xen.access(0, { bits: constants.STATE_IOREQ_READY | ioreqBits.dir });
+  assertEquals(writes, []);
+  assertEquals(xen.bits(0), constants.STATE_IORESP_READY | ioreqBits.dir);
+});
+
+Deno.test("who writes goes on even if that cannot be told", () => {
+  const xen = new GateHost();
+  using _gate = new WriteGate(xen.host, xen.loop, DOMAIN, () => {}, () => {
+    throw new RangeError("no room");
+  });
+  assertThrows(
+    () => xen.access(0, { bits: constants.STATE_IOREQ_READY }),
+    RangeError,
+    "no room",
+  );
+  assertEquals(xen.bits(0), constants.STATE_IORESP_READY);
+  assertEquals(xen.calls.at(-1), `notify ${LOCAL}`);
+});
+
+Deno.test("at its end its pages are writable before the server goes", () => {
+  const { xen, gate, writes } = setUp();
+  // Its event has not been taken yet
+  xen.request(1, { bits: constants.STATE_IOREQ_READY });
+  xen.calls.length = 0;
+  gate[Symbol.dispose]();
+  assertEquals(writes.map(({ vcpu }) => vcpu), [1]);
+  assertEquals(xen.bits(1), constants.STATE_IORESP_READY);
+  assertEquals(xen.calls, [
+    `disclaim ${SERVER}`,
+    `notify ${LOCAL + 1}`,
+    "close channels",
+    "unmap",
+    `destroy ${SERVER}`,
+  ]);
+});
+
+Deno.test("a gate whose process has died is undone by another", () => {
+  const xen = new GateHost();
+  xen.request(0, { bits: constants.STATE_IOREQ_INPROCESS });
+  endWriteGate(xen.host, DOMAIN, SERVER);
+  assertEquals(xen.bits(0), constants.STATE_IORESP_READY);
+  assertEquals(xen.bits(1), 0);
+  assertEquals(xen.calls, [
+    `disclaim ${SERVER}`,
+    `notify ${LOCAL}`,
+    "close channels",
+    "unmap",
+    `destroy ${SERVER}`,
+  ]);
+});
+
+Deno.test("a gate that is gone already hides nothing that is left of it", () => {
+  const xen = new GateHost();
+  xen.refused.add(`disclaim ${SERVER}`).add(`destroy ${SERVER}`);
+  endWriteGate(xen.host, DOMAIN, SERVER);
+  assertEquals(xen.calls, [`disclaim ${SERVER}`, "unmap", `destroy ${SERVER}`]);
+});
+
+Deno.test("if Xen refuses, nothing is left", () => {
+  const xen = new GateHost();
+  xen.refused.add(`claim ${SERVER}`);
+  assertThrows(
+    () => new WriteGate(xen.host, xen.loop, DOMAIN, () => {}, () => {}),
+    XenError,
+  );
+  assertEquals(xen.calls.slice(-3), [
+    "close channels",
+    "unmap",
+    `destroy ${SERVER}`,
+  ]);
+});
+
+Deno.test("a guest with more virtual CPUs than the page has room for is refused", () => {
+  const xen = new GateHost();
+  assertThrows(
+    () =>
+      new WriteGate(
+        xen.host,
+        xen.loop,
+        { id: 7, maxVcpus: 129 },
+        () => {},
+        () => {},
+      ),
+    RangeError,
+    "129 virtual CPUs",
+  );
+  assertEquals(xen.calls, []);
+});
