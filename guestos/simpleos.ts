@@ -70,7 +70,7 @@ export const simpleos = {
         if (trusted === undefined) {
           throw new SyntaxError(`${path} does not hold the whole ${name}`);
         }
-        return { ...part, size, trusted };
+        return { ...part, size, trusted, sealable: true };
       }),
       handlers: new Map([
         ...trapTable === undefined ? [] : pvTrapTable(elf, trapTable),

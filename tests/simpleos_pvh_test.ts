@@ -10,6 +10,8 @@ import { SimpleOSFile } from "./support/simpleos_file.ts";
 import { startLab } from "./support/start_lab.ts";
 
 const GUARD = ["--dom", "simpleos"];
+/** Whatever Xen could do for it */
+const POLL = ["--rungs", "poll"];
 /** Where the lab keeps the configuration of the last guest of the name. */
 const CONFIG = "/share/guests/simpleos.cfg";
 
@@ -220,7 +222,7 @@ Deno.test("xkmon guards SimpleOS as a PVH guest by comparing", async (t) => {
     const { simpleos, domid } = fresh;
     await using monitor = await Monitor.start(
       lab,
-      ...[...GUARD, "--interval", INTERVAL],
+      ...[...GUARD, ...POLL, "--interval", INTERVAL],
     );
     const { entries } = await monitor.armed(domid);
     assertEquals(entries, 0);
@@ -236,7 +238,7 @@ Deno.test("xkmon guards SimpleOS as a PVH guest by comparing", async (t) => {
   await t.step(
     "it is started and guarded once it has page tables",
     async () => {
-      await using monitor = await Monitor.start(lab, "start", CONFIG);
+      await using monitor = await Monitor.start(lab, "start", CONFIG, ...POLL);
       const { domain } = await monitor.armed();
       await monitor.notice(/waits for the guest's kernel to come up/);
       assertEquals(await monitor.findings(domain.id), []);
@@ -251,7 +253,7 @@ Deno.test("xkmon guards SimpleOS as a PVH guest by comparing", async (t) => {
       const { simpleos, domid } = fresh;
       monitor ??= await Monitor.start(
         lab,
-        ...[...GUARD, "--wait", "--interval", INTERVAL],
+        ...[...GUARD, ...POLL, "--wait", "--interval", INTERVAL],
       );
       await monitor.armed(domid);
       await simpleos.send(attack);

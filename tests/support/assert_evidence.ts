@@ -46,11 +46,16 @@ export function assertEvidence(
   assertMatch(rule.technique.id, /^T\d{4}(\.\d{3})?$/);
   assertMatch(address, /^0x[0-9a-f]{16}$/);
   assertEquals(BigInt(address), file.address(symbol), symbol);
-  assertEquals(found?.length, expected?.length);
+  const shown = seen === "stop" ? finding.attempted : found;
+  assertEquals(shown?.length, expected?.length);
 
   const hasEntries = expected !== undefined;
   if (hasEntries && (drift === "writable" || drift === "swapped")) {
     assertEntries(finding);
+  }
+  if (seen === "stop") {
+    assertInstruction(finding, file);
+    return;
   }
   if (seen !== "fault") {
     assertEquals([finding.ip, finding.ipSymbol], [undefined, undefined]);

@@ -12,6 +12,7 @@ export interface PrintedFinding {
   readonly summary: string;
   readonly expected?: string;
   readonly found?: string;
+  readonly attempted?: string;
   readonly drift?: string;
   readonly method?: string;
   readonly ip?: string;
@@ -38,7 +39,10 @@ export interface PrintedEvent {
   /** Of `armed`. */
   readonly entries?: number;
   /** Of `armed`. */
-  readonly regions?: readonly { readonly source: string }[];
+  readonly regions?: readonly {
+    readonly source: string;
+    readonly rung: string;
+  }[];
   readonly finding?: PrintedFinding;
   readonly unreadable?: PrintedUnreadable;
   readonly response?: string;
