@@ -3,11 +3,13 @@
 set -eu
 cd "$(dirname "$0")/.."
 
-# The cross compiler and the emulators are for the build's other target.
+# The cross compiler and the emulators are for the build's other target; g++ and
+# make build Bochs, and diod (which serves nobody by itself), socat and xorriso
+# help it.
 packages="
-	binutils busybox-static ca-certificates cpio gcc gcc-aarch64-linux-gnu
-	libc6-dev libc6-dev-arm64-cross libxen-dev lz4 qemu-system-x86
-	qemu-user-static util-linux xz-utils zstd"
+	binutils busybox-static ca-certificates cpio diod g++ gcc
+	gcc-aarch64-linux-gnu libc6-dev libc6-dev-arm64-cross libxen-dev lz4 make
+	qemu-system-x86 qemu-user-static socat util-linux xorriso xz-utils zstd"
 # Node's own packages bring npm along, and conflict with Debian's.
 command -v npm >/dev/null || packages="$packages npm"
 

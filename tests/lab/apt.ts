@@ -1,10 +1,12 @@
 import { hostCommand } from "./host_command.ts";
-import { suiteApt } from "./suite_apt.ts";
+import { type AptKind, suiteApt } from "./suite_apt.ts";
 
 /** What {@linkcode apt} takes besides the command. */
 export interface AptOptions {
   /** Suite of Debian, for example `bookworm`; the host's own if not given. */
   suite?: string;
+  /** What is asked of the suite: packages, if not given. */
+  kind?: AptKind;
   /** Working directory. */
   cwd?: string;
 }
@@ -18,11 +20,11 @@ export interface AptOptions {
  */
 export async function apt(
   [program, ...args]: readonly [string, ...string[]],
-  { suite, cwd }: AptOptions = {},
+  { suite, kind, cwd }: AptOptions = {},
 ): Promise<string> {
   const options = [
     "-oAPT::Sandbox::User=root",
-    ...suite === undefined ? [] : await suiteApt(suite),
+    ...suite === undefined ? [] : await suiteApt(suite, kind),
   ];
   const run = async () =>
     new TextDecoder().decode(

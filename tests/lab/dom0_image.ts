@@ -115,6 +115,8 @@ export interface Dom0ImageContents {
   kernel: Kernel;
   /** Modules that the emulated machine needs. */
   machineModules: readonly string[];
+  /** Commands for Dom0's shell that mount the host's share at `/share`. */
+  mountShare: string;
 }
 
 /** Builds Dom0's initramfs, or takes it from the cache. Returns its path. */
@@ -147,7 +149,7 @@ export async function dom0Image(contents: Dom0ImageContents): Promise<string> {
 }
 
 async function dom0Files(
-  { release, packages, kernel, machineModules }: Dom0ImageContents,
+  { release, packages, kernel, machineModules, mountShare }: Dom0ImageContents,
   agent: string,
 ): Promise<CpioEntry[]> {
   const entries: CpioEntry[] = [
@@ -187,6 +189,7 @@ async function dom0Files(
     ...await busybox(packages),
     await program("usr/sbin/agent", agent),
     await program("init", new URL("init.sh", import.meta.url)),
+    file("etc/mount-share", `${mountShare}\n`),
   );
 
   const modules = await kernelModules(kernel.modules, [

@@ -57,15 +57,15 @@ export class Emulation implements AsyncDisposable {
    *
    * @param command runs the emulator in the directory, where it makes
    * `console.log` and its sockets.
-   * @param images what the machine boots: name in the directory, and path.
+   * @param files what the directory holds: name there, and path.
    */
   static async start(
     command: readonly string[],
-    images: Readonly<Record<string, string>>,
+    files: Readonly<Record<string, string>>,
   ): Promise<Emulation> {
     const directory = await Deno.makeTempDir({ prefix: "xkmon-lab-" });
     try {
-      for (const [name, path] of Object.entries(images)) {
+      for (const [name, path] of Object.entries(files)) {
         await Deno.symlink(path, `${directory}/${name}`);
       }
       for (const name of ["console", "files", "guests", "jobs", "log"]) {

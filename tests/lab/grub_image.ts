@@ -1,9 +1,9 @@
 import { basename } from "node:path";
 import { cached } from "./cached.ts";
 import { contentKey } from "./content_key.ts";
-import { fetchPackages } from "./fetch_packages.ts";
 import { hostCommand } from "./host_command.ts";
 import type { LinuxGuest, LinuxGuestType } from "./linux_guest.ts";
+import { makeGrub } from "./make_grub.ts";
 
 /** What GRUB calls the machines. */
 const PLATFORMS: Readonly<Record<LinuxGuestType, string>> = {
@@ -28,43 +28,31 @@ export async function grubImage(
   { kernel, ramdisk, config }: LinuxGuest,
   type: LinuxGuestType,
 ): Promise<string> {
-  const packages = await fetchPackages("grub", [
-    "grub-common",
-    "grub-xen-bin",
-    "libdevmapper1.02.1",
-  ]);
   const commands = [
     `linux (memdisk)/${basename(kernel.image)} ${config[type].extra}`,
     `initrd (memdisk)/${basename(ramdisk)}`,
     "boot",
-  ].map((line) => `${line}\n`).join("");
+  ];
   const platform = PLATFORMS[type];
   const key = await contentKey([
-    packages,
     platform,
     kernel.image,
     ramdisk,
-    commands,
+    ...commands,
     ...MODULES,
   ]);
   return await cached(`grub-${key}`, async (path) => {
-    const [disk, script] = [`${path}.tar`, `${path}.cfg`];
+    const memdisk = `${path}.tar`;
     await hostCommand([
       "tar",
-      ...["--transform", "s,.*/,,", "-cPf", disk, kernel.image, ramdisk],
+      ...["--transform", "s,.*/,,", "-cPf", memdisk, kernel.image, ramdisk],
     ]);
-    await Deno.writeTextFile(script, commands);
-    await hostCommand([
-      "env",
-      `LD_LIBRARY_PATH=${packages}/lib/x86_64-linux-gnu`,
-      `${packages}/usr/bin/grub-mkimage`,
-      ...["--format", platform],
-      ...["--directory", `${packages}/usr/lib/grub/${platform}`],
-      ...["--prefix", "(memdisk)"],
-      ...["--memdisk", disk, "--config", script, "--output", path],
-      ...MODULES,
-    ]);
-    await Deno.remove(disk);
-    await Deno.remove(script);
+    await makeGrub(path, platform, {
+      modules: MODULES,
+      prefix: "(memdisk)",
+      commands,
+      memdisk,
+    });
+    await Deno.remove(memdisk);
   });
 }

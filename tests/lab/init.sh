@@ -18,8 +18,7 @@ while read -r module; do
 done </lib/modules/load
 
 mount -t xenfs xenfs /proc/xen
-mount -t 9p -o trans=virtio,version=9p2000.L,msize=262144 share /share ||
-	echo "lab: cannot mount the host's share"
+sh -e /etc/mount-share || echo "lab: cannot mount the host's share"
 
 xenstored || echo "lab: no xenstored"
 tries=0

@@ -62,14 +62,11 @@ export class Lab implements AsyncDisposable {
   static async start(config: LabConfig = {}): Promise<Lab> {
     const complete = completeConfig(config);
     const images = await labImages(complete);
+    const files = await complete.emulator.files(images, complete);
     const start = Date.now();
     const emulation = await Emulation.start(
       complete.emulator.command(complete),
-      {
-        "xen": images.xen,
-        "vmlinux": images.kernel,
-        "dom0.cpio": images.initramfs,
-      },
+      files,
     );
     try {
       const channel = new AgentChannel(

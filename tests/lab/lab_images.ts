@@ -34,6 +34,7 @@ export async function labImages(
       packages,
       kernel,
       machineModules: config.emulator.modules,
+      mountShare: config.emulator.mountShare,
     }),
   };
 }

@@ -1,6 +1,13 @@
 import { parseArgs } from "@std/cli/parse-args";
 import { attachShell } from "./attach_shell.ts";
-import { Lab, type LabConfig, type LabFile } from "./mod.ts";
+import {
+  bochs,
+  type Emulator,
+  Lab,
+  type LabConfig,
+  type LabFile,
+  qemu,
+} from "./mod.ts";
 
 const HELP =
   `A real Xen with a Linux Dom0, and a shell in it. It ends with the shell.
@@ -9,6 +16,8 @@ Usage: deno task lab [OPTION]...
 
   --put FILE[:DEST]      copy FILE into Dom0, to /root if there is no DEST
   --run COMMAND          run COMMAND instead of a shell, exit with its status
+  --emulator NAME        qemu, an AMD machine (the default), or bochs, an
+                         Intel machine
   --xen VERSION          release of Xen (4.17)
   --dom0-kernel PACKAGE  Debian package of Dom0's kernel (linux-image-amd64)
   --cpus N               physical CPUs (1)
@@ -20,9 +29,12 @@ Usage: deno task lab [OPTION]...
 /share in Dom0 is a directory of the host; the guests' consoles are in
 /share/console, the logs of xl in /share/log.`;
 
+const EMULATORS: Readonly<Record<string, Emulator>> = { bochs, qemu };
+
 const STRINGS = [
   "put",
   "run",
+  "emulator",
   "xen",
   "dom0-kernel",
   "cpus",
@@ -62,7 +74,12 @@ function parse(args: string[]): Request | undefined {
     }
     return Number(value);
   };
+  const emulator = options.emulator as string | undefined;
+  if (emulator !== undefined && !Object.hasOwn(EMULATORS, emulator)) {
+    throw new TypeError(`--emulator: there is ${Object.keys(EMULATORS)}`);
+  }
   const config: LabConfig = {
+    emulator: emulator === undefined ? undefined : EMULATORS[emulator],
     xen: options.xen as string | undefined,
     dom0Kernel: options["dom0-kernel"] as string | undefined,
     cpus: number("cpus"),

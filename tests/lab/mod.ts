@@ -4,6 +4,7 @@
  *
  * @module
  */
+export { bochs } from "./bochs.ts";
 export type { CommandResult } from "./command_result.ts";
 export type { Emulator } from "./emulator.ts";
 export { fetchKernel, type Kernel } from "./fetch_kernel.ts";

@@ -1,6 +1,9 @@
 import { CACHE } from "./cached.ts";
 import { hostCommand } from "./host_command.ts";
 
+/** What apt is to know of a suite: packages or their sources. */
+export type AptKind = "deb" | "deb-src";
+
 /**
  * Sets up apt for a suite that need not be the host's: with lists and files of
  * its own in the lab's cache, from the archives that the host uses. Returns the
@@ -9,12 +12,15 @@ import { hostCommand } from "./host_command.ts";
  * @param suite code name, for example `bookworm`.
  * @throws {Error} if the host's apt has no archive of Debian.
  */
-export async function suiteApt(suite: string): Promise<string[]> {
-  const root = `${CACHE}/apt-${suite}`;
+export async function suiteApt(
+  suite: string,
+  kind: AptKind = "deb",
+): Promise<string[]> {
+  const root = `${CACHE}/${kind === "deb" ? "apt" : "apt-src"}-${suite}`;
   for (const name of ["lists/partial", "cache/archives/partial"]) {
     await Deno.mkdir(`${root}/${name}`, { recursive: true });
   }
-  const sources = await suiteSources(suite);
+  const sources = await suiteSources(suite, kind);
   await Deno.writeTextFile(`${root}/sources.list`, sources.join(""));
   return [
     `-oDir::State=${root}`,
@@ -32,7 +38,7 @@ export async function suiteApt(suite: string): Promise<string[]> {
 }
 
 /** Lines for `sources.list`: the suite, and its security updates. */
-async function suiteSources(suite: string): Promise<string[]> {
+async function suiteSources(suite: string, kind: AptKind): Promise<string[]> {
   const known = new TextDecoder().decode(
     await hostCommand([
       "apt-get",
@@ -49,7 +55,7 @@ async function suiteSources(suite: string): Promise<string[]> {
     const wanted = suite + (part[1] ?? "");
     if (sources.has(wanted)) continue;
     const keyring = await keyringOf(entry.replace(/:\d+$/, ""));
-    sources.set(wanted, `deb ${keyring}${archive} ${wanted} main\n`);
+    sources.set(wanted, `${kind} ${keyring}${archive} ${wanted} main\n`);
   }
   if (!sources.has(suite)) {
     throw new Error("the host's apt has no archive of Debian");
