@@ -32,6 +32,8 @@ mount -t 9p -o ${[
     "trans=tcp",
     `port=${SHARE.port}`,
     `aname=${SHARE.path}`,
+    "uname=root",
+    "dfltuid=0",
     "version=9p2000.L",
     "msize=262144",
   ]} ${SHARE.address} /share`,
@@ -67,7 +69,7 @@ mount -t 9p -o ${[
       "unshare",
       ...["--net", "--pid", "--fork", "--kill-child"],
       ...["sh", "-c", SCRIPT, "bochs"],
-      ...["-n", "-q"],
+      ...["-q", "-f", "/dev/null"],
       "display_library: nogui",
       "cpu: model=corei7_haswell_4770, ips=100000000, " +
       "reset_on_triple_fault=0, ignore_bad_msrs=1",
