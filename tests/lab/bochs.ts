@@ -73,7 +73,8 @@ mount -t 9p -o ${[
       "display_library: nogui",
       "cpu: model=corei7_haswell_4770, ips=100000000, " +
       "reset_on_triple_fault=0, ignore_bad_msrs=1",
-      `memory: guest=${memoryMiB}, host=${memoryMiB}`,
+      // What is beyond its limit Bochs keeps in a file.
+      `memory: guest=${memoryMiB}, host=${Math.min(memoryMiB, 2048)}`,
       "clock: sync=none, time0=utc",
       "pci: enabled=1, chipset=i440fx, slot1=e1000",
       "romimage: file=bios, options=fastboot",
