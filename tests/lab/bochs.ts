@@ -12,15 +12,17 @@ const SHARE = { address: "10.0.2.2", port: 564, path: "/proc/self/cwd/share" };
 
 // Process 1 of a space of process ids: when it ends, so does all that it
 // started. Its network is its own too, so that the ports are free in every lab
-// and no one else can reach the share.
+// and no one else can reach the share. The shell holds the lines open, or they
+// would be at their end for socat until Bochs opens them.
 const SCRIPT = `set -e
 busybox ip link set lo up
 diod --foreground --no-auth --no-userdb --config-file /dev/null \\
   --listen 127.0.0.1:${SHARE.port} --export ${SHARE.path} --logdest stderr &
 for port in agent shell; do
-  socat PTY,link=$port.tty,rawer,wait-slave UNIX-LISTEN:$port.sock &
+  socat PTY,link=$port.tty,rawer UNIX-LISTEN:$port.sock &
 done
 until [ -e agent.tty ] && [ -e shell.tty ]; do sleep 0.02; done
+exec 3<>agent.tty 4<>shell.tty
 ./bochs "$@"`;
 
 /** Bochs: an Intel machine with VMX and EPT. */
