@@ -442,6 +442,65 @@ Deno.test("a guest cannot fill the log with faults", async () => {
   assertEquals(findings(told).length, 64);
 });
 
+/** A write to a page that Xen stopped. */
+function stopped(guest: { frame(address: bigint): bigint }, page = TABLE) {
+  return {
+    vcpu: 0,
+    ip: TEXT + 0x14n,
+    frame: guest.frame(page),
+    offset: 8,
+    size: 8,
+    data: new Uint8Array(8).fill(0x66),
+  };
+}
+
+Deno.test("a write that Xen stopped pauses the guest and is told with what it wanted", () => {
+  const { guest, told } = armed();
+  guest.stopped(stopped(guest));
+  assertEquals(guest.calls, ["pause", "finding", "response"]);
+  const [event] = told;
+  if (event?.type !== "finding") throw new Error("The first is the finding");
+  const { rule, seen, address, expected, attempted, ip } = event.finding;
+  assertEquals(
+    [rule.id, seen, address, ip, expected?.toHex(), attempted?.toHex()],
+    [
+      "XK-002",
+      "stop",
+      TABLE + 8n,
+      TEXT + 0x14n,
+      "20000080ffffffff",
+      "6666666666666666",
+    ],
+  );
+  // It stands still: nothing more can come of it
+  assertEquals(guest.pausedForAttack, true);
+});
+
+Deno.test("a stopped write that is tried again is one incident, as long as nobody lets the guest run", () => {
+  const reported = armed({ response: "report" });
+  for (let tries = 0; tries < 3; tries++) {
+    reported.guest.stopped(stopped(reported.guest));
+  }
+  assertEquals(reported.guest.calls, ["finding"]);
+
+  const { guest } = armed();
+  guest.stopped(stopped(guest));
+  guest.letRun();
+  guest.stopped(stopped(guest));
+  const once = ["pause", "finding", "response"];
+  assertEquals(guest.calls, [...once, ...once]);
+});
+
+Deno.test("a stopped write to what is guarded no more lets the guest run on", () => {
+  const { guest, guard } = armed();
+  guest.stopped(stopped(guest, SCRATCH));
+  assertEquals(guest.calls, ["pause", "unpause"]);
+  guest.calls.length = 0;
+  guard.disarm();
+  guest.stopped(stopped(guest));
+  assertEquals(guest.calls, ["unprotect"]);
+});
+
 Deno.test("a finding is told before a pause that cannot be noted", async () => {
   const { guest, guard, told } = armed();
   guest.pauseForAttack = () => {

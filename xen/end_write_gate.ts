@@ -1,11 +1,8 @@
-import { XenError } from "./errors.ts";
 import { GateChannels } from "./gate_channels.ts";
 import { GateRequests } from "./gate_requests.ts";
 import type { XenHost } from "./host.ts";
+import { unlessGone } from "./unless_gone.ts";
 import type { GatedDomain } from "./write_gate.ts";
-
-/** Not claimed, no such server, or no such domain: there is nothing to undo */
-const NOTHING = ["EINVAL", "ENOENT", "ESRCH"];
 
 /**
  * Undoes the write gate of a process that has died: every page of it is
@@ -21,22 +18,10 @@ export function endWriteGate(
 ): void {
   const { deviceModel } = host;
   const { id } = domain;
-  for (
-    const undo of [
-      // First none can come to wait, then nobody is left waiting
-      () => deviceModel.claimGated(id, server, false),
-      () => answerAll(host, domain, server),
-      () => deviceModel.destroyServer(id, server),
-    ]
-  ) {
-    try {
-      undo();
-    } catch (error) {
-      if (!(error instanceof XenError) || !NOTHING.includes(error.code)) {
-        throw error;
-      }
-    }
-  }
+  // First none can come to wait, then nobody is left waiting
+  unlessGone(() => deviceModel.claimGated(id, server, false));
+  unlessGone(() => answerAll(host, domain, server));
+  unlessGone(() => deviceModel.destroyServer(id, server));
 }
 
 /** The writes that were asked for are dropped. */

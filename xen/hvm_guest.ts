@@ -170,6 +170,13 @@ export class HvmGuest extends DomainGuest<HvmCpuState> {
     return hadGate ? "its write gate is open" : undefined;
   }
 
+  /** Gives every mapping back, and the gate of a guest that is gone. */
+  override [Symbol.dispose](): void {
+    this.#gate?.[Symbol.dispose]();
+    this.#gate = undefined;
+    super[Symbol.dispose]();
+  }
+
   protected override get protection(): ProtectionNote {
     return {
       entries: [],

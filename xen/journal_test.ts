@@ -260,3 +260,33 @@ Deno.test("a folder that cannot be written is an error, not a monitor without jo
   const error = assertThrows(() => new Journal(DOMAIN, "/proc/xkmon"));
   assert(error instanceof Error);
 });
+
+Deno.test("what keeps a PVH guest from writing is kept, as far as it makes sense", () =>
+  withFolder((folder) => {
+    const text = (parts: Record<string, unknown>) =>
+      JSON.stringify({ version: 1, uuid: UUID, entries: [], ...parts });
+    const none = { uuid: UUID, entries: [] };
+    {
+      using journal = new Journal(DOMAIN, folder);
+      journal.write({ ...none, server: 3, readOnly: [0x103n, 0x104n] });
+    }
+    {
+      using next = new Journal(DOMAIN, folder);
+      assertEquals<unknown>(next.left(UUID), {
+        ...none,
+        server: 3,
+        readOnly: [0x103n, 0x104n],
+      });
+    }
+    for (const server of [-1, 65_536, 1.5, "3", null]) {
+      assertEquals<unknown>(leftOf(folder, text({ server })), none);
+    }
+    assertEquals<unknown>(leftOf(folder, text({ readOnly: "0x1" })), none);
+    assertEquals<unknown>(
+      leftOf(
+        folder,
+        text({ readOnly: ["0x1", "2", 3, "0x", "0x00000000000001"] }),
+      ),
+      { ...none, readOnly: [1n] },
+    );
+  }));

@@ -3,9 +3,14 @@ import { GateChannels } from "./gate_channels.ts";
 import { type GatedWrite, GateRequests } from "./gate_requests.ts";
 import type { XenHost } from "./host.ts";
 import { ioreq, PAGE_SIZE } from "./layouts.ts";
+import { unlessGone } from "./unless_gone.ts";
 
 /** Requests on the page that is mapped */
 const MAX_VCPUS = PAGE_SIZE / ioreq.size;
+
+/** Writes a second that are answered at once; a guest with more waits */
+const MAX_WRITES_PER_SECOND = 100;
+const BACK_OFF_MS = 100;
 
 /** The guest of a write gate. */
 export interface GatedDomain {
@@ -30,6 +35,9 @@ export class WriteGate implements Disposable {
   #written: (write: GatedWrite) => void;
   #requests: GateRequests;
   #channels: GateChannels;
+  #second = 0;
+  #count = 0;
+  #timers = new Set<ReturnType<typeof setTimeout>>();
   #stack: DisposableStack;
 
   /**
@@ -59,7 +67,9 @@ export class WriteGate implements Disposable {
     using stack = new DisposableStack();
     this.server = deviceModel.createServer(id);
     created(this.server);
-    stack.defer(() => deviceModel.destroyServer(id, this.server));
+    stack.defer(() =>
+      unlessGone(() => deviceModel.destroyServer(id, this.server))
+    );
     this.#requests = stack.use(new GateRequests(host, id, this.server));
     // Only now are there channels in the requests
     deviceModel.enableServer(id, this.server);
@@ -85,7 +95,21 @@ export class WriteGate implements Disposable {
 
   #takeEvent(): void {
     const vcpu = this.#channels.pending();
-    if (vcpu !== undefined && this.#requests.waits(vcpu)) this.#answer(vcpu);
+    if (vcpu === undefined || !this.#requests.waits(vcpu)) return;
+    const second = Math.floor(performance.now() / 1000);
+    this.#count = second === this.#second ? this.#count + 1 : 1;
+    this.#second = second;
+    if (this.#count <= MAX_WRITES_PER_SECOND) this.#answer(vcpu);
+    else this.#answerLater(vcpu);
+  }
+
+  /** It is only its own time that a guest loses. */
+  #answerLater(vcpu: number): void {
+    const timer = setTimeout(() => {
+      this.#timers.delete(timer);
+      this.#answer(vcpu);
+    }, BACK_OFF_MS);
+    this.#timers.add(timer);
   }
 
   #answer(vcpu: number): void {
@@ -100,11 +124,13 @@ export class WriteGate implements Disposable {
 
   /** Lets the guest write to all pages again, and go on if it waits. */
   [Symbol.dispose](): void {
+    const { id, maxVcpus } = this.#domain;
+    for (const timer of this.#timers) clearTimeout(timer);
+    using _stack = this.#stack;
     // First none can come to wait, then nobody is left waiting
-    this.#host.deviceModel.claimGated(this.#domain.id, this.server, false);
-    for (let vcpu = 0; vcpu < this.#domain.maxVcpus; vcpu++) {
+    unlessGone(() => this.#host.deviceModel.claimGated(id, this.server, false));
+    for (let vcpu = 0; vcpu < maxVcpus; vcpu++) {
       if (this.#requests.waits(vcpu)) this.#answer(vcpu);
     }
-    this.#stack[Symbol.dispose]();
   }
 }

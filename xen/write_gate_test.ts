@@ -1,4 +1,4 @@
-import { assertEquals, assertThrows } from "@std/assert";
+import { assert, assertEquals, assertThrows } from "@std/assert";
 import { constants } from "./constants.ts";
 import { XenError } from "./errors.ts";
 import { endWriteGate } from "./end_write_gate.ts";
@@ -15,6 +15,10 @@ const EINVAL = 22;
 /** Ports of the guest's virtual CPUs, and what they are bound to */
 const REMOTE = 20;
 const LOCAL = 30;
+
+function delay(ms: number): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, ms));
+}
 
 /** Xen's side of a write gate: the page of requests, and the event channels. */
 class GateHost {
@@ -175,6 +179,20 @@ Deno.test("a write whose data lies in memory is told without it", () => {
   assertEquals(xen.bits(0), constants.STATE_IORESP_READY | data_is_ptr | df);
 });
 
+Deno.test("a guest that writes without end waits longer for its answers", async () => {
+  const { xen, gate, writes } = setUp();
+  const write = () => xen.access(0, { bits: constants.STATE_IOREQ_READY });
+  for (let count = 0; count < 1000; count++) {
+    write();
+    if (xen.bits(0) === constants.STATE_IOREQ_READY) break;
+  }
+  const { length } = writes;
+  assert(length >= 100 && length < 1000, `${length}`);
+  while (xen.bits(0) === constants.STATE_IOREQ_READY) await delay(10);
+  assertEquals(writes.length, length + 1);
+  gate[Symbol.dispose]();
+});
+
 Deno.test("a read is answered and is no write", () => {
   const { xen, writes } = setUp();
   xen.access(0, { bits: constants.STATE_IOREQ_READY | ioreqBits.dir });
@@ -233,6 +251,19 @@ Deno.test("a gate that is gone already hides nothing that is left of it", () => 
   xen.refused.add(`disclaim ${SERVER}`).add(`destroy ${SERVER}`);
   endWriteGate(xen.host, DOMAIN, SERVER);
   assertEquals(xen.calls, [`disclaim ${SERVER}`, "unmap", `destroy ${SERVER}`]);
+});
+
+Deno.test("a gate ends in good order with a guest that is gone", () => {
+  const { xen, gate } = setUp();
+  xen.refused.add(`disclaim ${SERVER}`).add(`destroy ${SERVER}`);
+  xen.calls.length = 0;
+  gate[Symbol.dispose]();
+  assertEquals(xen.calls, [
+    `disclaim ${SERVER}`,
+    "close channels",
+    "unmap",
+    `destroy ${SERVER}`,
+  ]);
 });
 
 Deno.test("if Xen refuses, nothing is left", () => {
