@@ -52,6 +52,8 @@ mount -t 9p -o ${[
       "boot.iso": await bootDisc(images, {
         xen: [
           ...xenOptions(machine),
+          // Polled: interrupt 4 is for the third port, which shares it.
+          "com1=115200,8n1,0x3f8,0",
           "spec-ctrl=no",
           // The firmware has no code for it to call.
           "no-real-mode",

@@ -24,7 +24,11 @@ export const qemu: Emulator = {
   command(machine: Machine): string[] {
     const { memoryMiB, cpus } = machine;
     // eager-fpu is vital: without it programs crash at random under load.
-    const options = [...xenOptions(machine), "spec-ctrl=no,eager-fpu"];
+    const options = [
+      ...xenOptions(machine),
+      "com1=115200,8n1",
+      "spec-ctrl=no,eager-fpu",
+    ];
     return [
       "qemu-system-x86_64",
       ...["-accel", "tcg,thread=multi,tb-size=512"],

@@ -4,7 +4,6 @@ import type { Machine } from "./machine.ts";
 export function xenOptions({ dom0MemoryMiB, dom0Cpus }: Machine): string[] {
   return [
     "console=com1",
-    "com1=115200,8n1",
     "loglvl=info",
     "guest_loglvl=all",
     "bootscrub=0",
