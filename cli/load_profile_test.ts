@@ -14,7 +14,7 @@ import { UsageError } from "./usage_error.ts";
 
 const TEXT = 0xffff_ffff_8000_0000n;
 /** SimpleOS is known by its file alone. */
-const noMemory = {} as KernelMemory;
+const noMemory = { cpus: [] } as unknown as KernelMemory;
 
 /** As far as it is looked at */
 const grub = elf32Image({
