@@ -87,8 +87,8 @@ function trap_return
     /* A frame with a code segment of our own was made by the processor. */
     cmpw $KERNEL_CS, 16(%rsp)
     je 1f
-    /* Xen also restores the event mask from the saved IF. The place of the error code becomes
-     * the flags of the hypercall. */
+    /* The place of the error code becomes the flags of the hypercall, by which Xen also
+       restores the event mask from the saved IF. */
     movq $0, (%rsp)
     jmp hypercall_page + __HYPERVISOR_iret * 32
 1:  add $8, %rsp
