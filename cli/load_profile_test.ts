@@ -13,8 +13,8 @@ import type { Options } from "./options.ts";
 import { UsageError } from "./usage_error.ts";
 
 const TEXT = 0xffff_ffff_8000_0000n;
-/** SimpleOS is known by its file alone. */
-const noMemory = { cpus: [] } as unknown as KernelMemory;
+/** That of a PV guest, of which nothing is read: SimpleOS is known by its file. */
+const noMemory = { cpus: [{ kind: "pv" }] } as unknown as KernelMemory;
 
 /** As far as it is looked at */
 const grub = elf32Image({
