@@ -13,8 +13,13 @@ const METHODS: readonly [Drift, Method][] = [
  * of the same page did.
  *
  * @param findings All findings of one look at the guest
+ * @param sealed Whether every mapping was made read-only: then a change with no
+ *   drift was made by Xen. Else it may have been an ordinary write
  */
-export function attributeMethods(findings: readonly Finding[]): Finding[] {
+export function attributeMethods(
+  findings: readonly Finding[],
+  sealed: boolean,
+): Finding[] {
   const drifts = new Map<bigint, Set<Drift>>();
   for (const { drift, address } of findings) {
     if (drift === undefined) continue;
@@ -25,8 +30,8 @@ export function attributeMethods(findings: readonly Finding[]): Finding[] {
     if (finding.seen !== "compare") return finding;
     const seen = drifts.get(pageOf(finding.address));
     const method = METHODS.find(([drift]) => seen?.has(drift))?.[1] ??
-      "hypercall";
-    return { ...finding, method };
+      (sealed ? "hypercall" : undefined);
+    return method === undefined ? finding : { ...finding, method };
   });
 }
 

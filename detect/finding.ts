@@ -28,8 +28,10 @@ export type Drift = "writable" | "swapped" | "alias" | "unmapped" | "entry";
  * - `remap`: the page was made writable first
  * - `alias`: through another mapping of the frame
  * - `swap`: the page was replaced by another frame
- * - `hypercall`: its entries never changed: Xen wrote for the guest
- *   (mmu_update), or the mapping that was used is gone
+ * - `hypercall`: its entries were read-only and never changed: Xen wrote for
+ *   the guest (mmu_update), or the mapping that was used is gone
+ *
+ * Left out where the tables tell nothing.
  */
 export type Method =
   | "direct write"

@@ -97,6 +97,8 @@ export class Guard {
   #regions: TrustedRegion[] = [];
   #detectors: Detector[] = [];
   #booted = false;
+  /** Whether every mapping of every region was made read-only */
+  #sealed = false;
   /** Keys of what was found when the guard armed */
   #atArming: ReadonlySet<string> = new Set();
   #passes = 0;
@@ -170,6 +172,7 @@ export class Guard {
     this.#atArming = new Set(findings.map(({ key }) => key));
     this.#booted = booted;
     const { rungs, entries, refused } = protection;
+    this.#sealed = rungs.every((rung) => rung === "protect");
     if (rungs.some((rung) => rung !== "poll")) this.#rehearse();
     if (refused !== undefined) {
       const text = `writes cannot be stopped: ${refused}`;
@@ -224,7 +227,7 @@ export class Guard {
     if (!this.#booted) return findings;
     const now = new Set(findings.map(({ key }) => key));
     this.#atArming = this.#atArming.intersection(now);
-    return attributeMethods(findings).map((finding) => {
+    return attributeMethods(findings, this.#sealed).map((finding) => {
       if (!this.#atArming.has(finding.key)) return finding;
       const { method: _, ...rest } = finding;
       return { ...rest, summary: `${rest.summary}, before xkmon armed` };
