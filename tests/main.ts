@@ -66,7 +66,7 @@ function onRealXen(xen?: string): Group {
     ],
     env: xen === undefined ? {} : { LAB_XEN: xen },
     jobs: LAB_JOBS,
-    limit: 30,
+    limit: 40,
   };
 }
 
