@@ -145,7 +145,7 @@ Deno.test("looking at a guest", async (t) => {
       assert(regions!.every(({ source }) => source === "first reading"));
       assertEquals(
         Object.keys(regions![0]!),
-        ["name", "kind", "start", "pages", "source", "sha256"],
+        ["name", "kind", "rung", "start", "pages", "source", "sha256"],
       );
       await monitor.notice(/first reading of the guest's memory is trusted/);
       await simpleos.send("code_attack_hypercall");
