@@ -42,7 +42,7 @@ async function hold({ guest, profile, line }: Context): Promise<void> {
 
 async function run(command: string, name: string, kernel: string) {
   using context = await openContext(name, kernel);
-  const { guest, profile } = context;
+  const { guest } = context;
   switch (command) {
     case "check":
       return await runChecks(context, [...domainChecks, ...memoryChecks]);
