@@ -236,6 +236,10 @@ async function guardLiving(
   if (opened === undefined) return "stopped";
   const { profile } = opened;
   opened.notices.forEach(notice);
+  // Its death is told by Xen; what notices it earlier need not say so
+  const unlessGone = (error: unknown) => {
+    if (!saysGone(error)) fail(error);
+  };
   const guard = new Guard(
     guest satisfies GuardedGuest,
     profile,
@@ -243,16 +247,12 @@ async function guardLiving(
       response: options.response,
       rungs: options.rungs,
       fullPassInterval: FULL_PASS_INTERVAL,
-      failed: (error) => unlessGone(error),
+      failed: unlessGone,
     },
     (event) => output.print(domain, event),
   );
   const ended = new AbortController();
   const signal = AbortSignal.any([stop, ended.signal]);
-  // Its death is told by Xen; what notices it earlier need not say so
-  const unlessGone = (error: unknown) => {
-    if (!saysGone(error)) fail(error);
-  };
   let gone: string | undefined;
   let isArmed = false;
   try {

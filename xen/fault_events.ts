@@ -2,13 +2,11 @@ import { constants } from "./constants.ts";
 import { XenError } from "./errors.ts";
 import { errno } from "./control.ts";
 import type { EventLoop } from "./event_loop.ts";
+import { BACK_OFF_MS, EventRate } from "./event_rate.ts";
 import type { XenHost } from "./host.ts";
 import { PAGE_SIZE } from "./layouts.ts";
 
 const { PROT_READ } = constants;
-/** Events a second that are taken at once; a guest that sends more waits */
-const MAX_EVENTS_PER_SECOND = 100;
-const BACK_OFF_MS = 100;
 /** New announcements that are taken at once, then ever later */
 const FREE_BINDS = 8;
 const BIND_DELAY_MS = 1000;
@@ -43,8 +41,7 @@ export class FaultEvents implements Disposable {
   #localPort: number | undefined;
   #page: Deno.PointerObject | undefined;
   #view: Deno.UnsafePointerView | undefined;
-  #second = 0;
-  #count = 0;
+  #rate = new EventRate();
   #timer: ReturnType<typeof setTimeout> | undefined;
   #binds = 0;
   #bindTimer: ReturnType<typeof setTimeout> | undefined;
@@ -187,10 +184,7 @@ export class FaultEvents implements Disposable {
     this.#deliver();
     // One that was queued before its channel was replaced is masked for good
     if (port !== this.#localPort) return;
-    const second = Math.floor(performance.now() / 1000);
-    this.#count = second === this.#second ? this.#count + 1 : 1;
-    this.#second = second;
-    if (this.#count <= MAX_EVENTS_PER_SECOND) {
+    if (this.#rate.next()) {
       symbols.xenevtchn_unmask(this.#evtchn, port);
       return;
     }

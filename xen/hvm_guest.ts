@@ -1,5 +1,4 @@
 import type { HvmCpuState } from "../guestos/cpu_state.ts";
-import { UnreadableMemoryError } from "../guestos/memory.ts";
 import { DomainGuest } from "./domain_guest.ts";
 import type { Domain } from "./domains.ts";
 import { endWriteGate } from "./end_write_gate.ts";
@@ -8,7 +7,7 @@ import type { EventLoop } from "./event_loop.ts";
 import type { XenHost } from "./host.ts";
 import { decodeHvmCpu } from "./hvm_cpu.ts";
 import type { Journal, ProtectionNote } from "./journal.ts";
-import { PAGE_SIZE } from "./layouts.ts";
+import { mappedFrames } from "./mapped_frames.ts";
 import type { Levels } from "./page_walk.ts";
 import type { InvariantRange, Protection, StoppedWrite } from "./protection.ts";
 import type { GatedWrite } from "./gate_requests.ts";
@@ -66,11 +65,7 @@ export class HvmGuest extends DomainGuest<HvmCpuState> {
 
   #frames(ranges: readonly InvariantRange[]): bigint[] {
     return ranges.flatMap(({ start, size }) =>
-      this.walks(start, size).map((walk, page) => {
-        if (walk.kind === "mapped") return walk.frame;
-        const address = start + BigInt(page * PAGE_SIZE);
-        throw new UnreadableMemoryError(address, walk.kind);
-      })
+      mappedFrames(start, this.walks(start, size))
     );
   }
 

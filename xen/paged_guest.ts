@@ -7,6 +7,7 @@ import {
   mapRange,
 } from "./frame_mapping.ts";
 import { PAGE_SIZE } from "./layouts.ts";
+import { mappedFrames } from "./mapped_frames.ts";
 import { mappedRanges } from "./mapped_ranges.ts";
 import { pageAlignedCopy } from "./page_aligned_copy.ts";
 import {
@@ -139,13 +140,7 @@ export abstract class PagedGuest implements Disposable {
     const view = this.#view(start, size);
     const walks = view.map.walks(this.root);
     if (view.mapping !== undefined && view.walks === walks) return view.mapping;
-    const frames = walks.map((walk, page) => {
-      if (walk.kind === "mapped") return walk.frame;
-      throw new UnreadableMemoryError(
-        start + BigInt(page * PAGE_SIZE),
-        walk.kind,
-      );
-    });
+    const frames = mappedFrames(start, walks);
     const same = view.mapping !== undefined &&
       frames.every((frame, page) => frame === view.frames[page]);
     if (!same) {

@@ -1,4 +1,5 @@
 import type { EventLoop } from "./event_loop.ts";
+import { BACK_OFF_MS, EventRate } from "./event_rate.ts";
 import { GateChannels } from "./gate_channels.ts";
 import { type GatedWrite, GateRequests } from "./gate_requests.ts";
 import type { XenHost } from "./host.ts";
@@ -7,10 +8,6 @@ import { unlessGone } from "./unless_gone.ts";
 
 /** Requests on the page that is mapped */
 const MAX_VCPUS = PAGE_SIZE / ioreq.size;
-
-/** Writes a second that are answered at once; a guest with more waits */
-const MAX_WRITES_PER_SECOND = 100;
-const BACK_OFF_MS = 100;
 
 /** The guest of a write gate. */
 export interface GatedDomain {
@@ -35,8 +32,7 @@ export class WriteGate implements Disposable {
   #written: (write: GatedWrite) => void;
   #requests: GateRequests;
   #channels: GateChannels;
-  #second = 0;
-  #count = 0;
+  #rate = new EventRate();
   #timers = new Set<ReturnType<typeof setTimeout>>();
   #stack: DisposableStack;
 
@@ -96,10 +92,7 @@ export class WriteGate implements Disposable {
   #takeEvent(): void {
     const vcpu = this.#channels.pending();
     if (vcpu === undefined || !this.#requests.waits(vcpu)) return;
-    const second = Math.floor(performance.now() / 1000);
-    this.#count = second === this.#second ? this.#count + 1 : 1;
-    this.#second = second;
-    if (this.#count <= MAX_WRITES_PER_SECOND) this.#answer(vcpu);
+    if (this.#rate.next()) this.#answer(vcpu);
     else this.#answerLater(vcpu);
   }
 
