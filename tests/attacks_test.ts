@@ -1,6 +1,7 @@
 import { assertEquals, assertNotEquals } from "@std/assert";
 import type { Lab } from "./lab/mod.ts";
 import { ATTACKS, type SimpleOS } from "./simpleos/guest.ts";
+import { assertCannotBeShutDown } from "./support/assert_cannot_be_shut_down.ts";
 import { assertFindings } from "./support/assert_findings.ts";
 import { assertToldBetween } from "./support/assert_told_between.ts";
 import { dom0Clock } from "./support/dom0_clock.ts";
@@ -21,16 +22,6 @@ async function assertStandsStill(lab: Lab, simpleos: SimpleOS): Promise<void> {
   const ticks = await simpleos.ticks();
   await lab.run("sleep 1");
   assertEquals(await simpleos.ticks(), ticks);
-}
-
-async function assertCannotBeShutDown(simpleos: SimpleOS): Promise<void> {
-  assertEquals(await simpleos.command("shutdown"), "shutdown returned");
-  await simpleos.lab.run(["xl", "shutdown", simpleos.guest.name]);
-  await simpleos.guest.waitForConsole(
-    /control: poweroff\s+SimpleOS: control: shutdown returned/,
-    30_000,
-  );
-  await simpleos.waitForTick();
 }
 
 Deno.test("each attack", async (t) => {

@@ -1,4 +1,5 @@
 import type { ATTACKS } from "../simpleos/guest.ts";
+import { codeCompared, dataCompared } from "./compared_findings.ts";
 import {
   addressOf,
   bytesOf,
@@ -7,7 +8,6 @@ import {
   type ToldByFile,
 } from "./expected_values.ts";
 import type { PrintedFinding } from "./printed_event.ts";
-import type { SimpleOSFile } from "./simpleos_file.ts";
 
 /**
  * What must be said of an incident: as it is, as a pattern, or as the kernel's
@@ -25,32 +25,11 @@ export type ExpectedFinding =
 /** Bytes that a finding shows where a write was stopped. */
 const SHOWN = () => 8;
 
-/** Bytes that `code_attack` puts over the first ones of `shutdown`. */
-const emptySize = (file: SimpleOSFile) =>
-  Number(file.address("empty_end") - file.address("empty_start"));
-
 const data = { what: "sys_call_table" };
 const code = { what: "kernel text" };
 const slot = { symbol: "shutdown_p", address: addressOf("shutdown_p") };
 const shutdown = { symbol: "shutdown", address: addressOf("shutdown") };
 
-const dataCompared = {
-  ...data,
-  rule: "XK-002",
-  ...slot,
-  seen: "compare",
-  summary: "pointer was redirected from shutdown to empty",
-  expected: pointerTo("shutdown"),
-  found: pointerTo("empty"),
-};
-const codeCompared = {
-  ...code,
-  rule: "XK-001",
-  ...shutdown,
-  seen: "compare",
-  expected: bytesOf("shutdown", emptySize),
-  found: bytesOf("empty_start", emptySize),
-};
 const drift = { rule: "XK-003", seen: "drift" };
 const dataDrift = { ...drift, ...data, address: pageOf("shutdown_p") };
 const codeDrift = { ...drift, ...code, address: pageOf("shutdown") };

@@ -1,31 +1,8 @@
 import type { ATTACKS } from "../simpleos/guest.ts";
+import { codeCompared, dataCompared } from "./compared_findings.ts";
 import type { ExpectedFinding } from "./expected_findings.ts";
-import { addressOf, bytesOf, pageOf, pointerTo } from "./expected_values.ts";
-import type { SimpleOSFile } from "./simpleos_file.ts";
+import { addressOf, pageOf } from "./expected_values.ts";
 
-/** Bytes that an attack puts over the first ones of `shutdown`. */
-const emptySize = (file: SimpleOSFile) =>
-  Number(file.address("empty_end") - file.address("empty_start"));
-
-const dataCompared: ExpectedFinding = {
-  rule: "XK-002",
-  seen: "compare",
-  what: "sys_call_table",
-  symbol: "shutdown_p",
-  address: addressOf("shutdown_p"),
-  summary: "pointer was redirected from shutdown to empty",
-  expected: pointerTo("shutdown"),
-  found: pointerTo("empty"),
-};
-const codeCompared: ExpectedFinding = {
-  rule: "XK-001",
-  seen: "compare",
-  what: "kernel text",
-  symbol: "shutdown",
-  address: addressOf("shutdown"),
-  expected: bytesOf("shutdown", emptySize),
-  found: bytesOf("empty_start", emptySize),
-};
 const codeIsWritable: ExpectedFinding = {
   rule: "XK-003",
   seen: "drift",
