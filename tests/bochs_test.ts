@@ -30,6 +30,8 @@ async function processes(): Promise<Process[]> {
 }
 
 Deno.test("SIGKILL to the host's process ends Bochs and its helpers", async () => {
+  // Else its limit would be spent on building Bochs
+  await Lab.prepare({ emulator: bochs });
   const process = new Deno.Command(Deno.execPath(), {
     args: [
       ...["run", "-A", "tests/lab/main.ts", "--emulator", "bochs"],

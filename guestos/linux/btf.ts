@@ -76,6 +76,8 @@ export class Btf {
   readonly #stringsEnd: number;
   /** Numbers of the structures and enumerations that have a name */
   readonly #named: Uint32Array;
+  /** What `find` answered, by name and kind */
+  readonly #found = new Map<string, number | undefined>();
 
   /**
    * @param bytes From `__start_BTF` to `__stop_BTF`
@@ -145,8 +147,14 @@ export class Btf {
 
   /** The first type of a name and kind. */
   #find(name: string, kind: number): number | undefined {
+    const key = `${kind} ${name}`;
+    // An index of names would cost more than the few that are asked for
+    if (!this.#found.has(key)) this.#found.set(key, this.#search(name, kind));
+    return this.#found.get(key);
+  }
+
+  #search(name: string, kind: number): number | undefined {
     const wanted = encoder.encode(name);
-    // An index of names would cost more than the few questions that are asked
     return this.#named.find((type) => {
       const at = this.#types[type]!;
       return kindOf(this.#data.getUint32(at + 4, true)) === kind &&

@@ -13,8 +13,16 @@ const TOKENS = 256;
 const DIGITS = new TextEncoder().encode(
   "0\x001\x002\x003\x004\x005\x006\x007\x008\x009\x00",
 );
-/** Wherever the digits lie, a whole word of theirs is at a multiple of this */
-const STRIDE = 16;
+/**
+ * An aligned word of the digits wherever they begin, and how far from their
+ * beginning it is, bytes
+ */
+const DIGIT_WORDS = [
+  [0x0031_0030, 0],
+  [0x3200_3100, 1],
+  [0x0032_0031, 2],
+  [0x3300_3200, 3],
+] as const;
 const CODE_OF_0 = 0x30;
 const MAX_TOKEN = 128;
 const INDEX_SIZE = 2 * TOKENS;
@@ -86,11 +94,9 @@ export function findKallsyms(
   );
   const budget: Budget = { names: MAX_WALKED, counts: MAX_COUNTS };
   let tables = 0;
-  let from = 0;
-  for (let hits = 0; hits < MAX_HITS; hits++) {
-    const zeroAt = findDigits(bytes, words, from);
-    if (zeroAt === undefined) return undefined;
-    from = zeroAt + DIGITS.length;
+  let hits = 0;
+  for (const zeroAt of digits(bytes, words)) {
+    if (++hits > MAX_HITS) return undefined;
     const tokens = readTokens(bytes, words, zeroAt);
     if (tokens === undefined) continue;
     if (++tables > MAX_TOKEN_TABLES) return undefined;
@@ -108,24 +114,21 @@ function alignDown(value: number, unit: number): number {
   return Math.floor(value / unit) * unit;
 }
 
-/** Where the next token `0` stands that `1` to `9` follow. */
-function findDigits(
-  bytes: Uint8Array,
-  words: Int32Array,
-  from: number,
-): number | undefined {
-  for (let at = alignUp(from, STRIDE); at < bytes.length; at += STRIDE) {
-    const word = words[at >> 2]!;
-    const digits = word & 0xf0f0f0f0;
-    let zeroAt: number;
-    if (digits === 0x0030_0030) zeroAt = at - 2 * (word & 0xf);
-    else if (digits === 0x3000_3000) zeroAt = at + 1 - 2 * (word >>> 8 & 0xf);
-    else continue;
-    if (DIGITS.every((byte, index) => bytes[zeroAt + index] === byte)) {
-      return zeroAt;
+/** Where a token `0` stands that `1` to `9` follow. */
+function* digits(bytes: Uint8Array, words: Int32Array): Generator<number> {
+  for (const [word, distance] of DIGIT_WORDS) {
+    // A loop of our own takes much longer until it is compiled
+    for (
+      let at = words.indexOf(word);
+      at >= 0;
+      at = words.indexOf(word, at + 1)
+    ) {
+      const zeroAt = 4 * at - distance;
+      if (DIGITS.every((byte, index) => bytes[zeroAt + index] === byte)) {
+        yield zeroAt;
+      }
     }
   }
-  return undefined;
 }
 
 /** @param zeroAt Where the token `0` stands */
@@ -191,8 +194,48 @@ function findNames(
   tokens: Tokens,
   budget: Budget,
 ): Names | undefined {
-  const lowest = Math.max(0, tokens.at - MAX_TABLES);
-  const highest = alignDown(tokens.at, 4) - 8;
+  const near = markedNames(words, tokens);
+  const all = {
+    lowest: Math.max(0, tokens.at - MAX_TABLES),
+    highest: alignDown(tokens.at, 4) - 8,
+  };
+  return (near && namesWithin(bytes, words, tokens, near, budget)) ??
+    namesWithin(bytes, words, tokens, all, budget);
+}
+
+/** Places, in bytes. */
+interface Places {
+  readonly lowest: number;
+  readonly highest: number;
+}
+
+/**
+ * Where the number of symbols stands if the markers are right before the
+ * tokens, as in most kernels: the last one tells how far away it is.
+ */
+function markedNames(words: Int32Array, tokens: Tokens): Places | undefined {
+  let at = (tokens.at >> 2) - 1;
+  // Tokens may be aligned to 8 bytes
+  if (words[at] === 0) at--;
+  const last = words[at];
+  if (last === undefined) return undefined;
+  const lowest = Math.max(0, at - MAX_SYMBOLS / MARKED);
+  while (at > lowest && words[at] !== 0 && words[at - 1]! < words[at]!) at--;
+  if (words[at] !== 0) return undefined;
+  const highest = alignDown(4 * at - last, 4);
+  return {
+    lowest: Math.max(0, highest - MARKED * (MAX_NAME + 2) - 16),
+    highest,
+  };
+}
+
+function namesWithin(
+  bytes: Uint8Array,
+  words: Int32Array,
+  tokens: Tokens,
+  { lowest, highest }: Places,
+  budget: Budget,
+): Names | undefined {
   for (let countAt = highest; countAt >= lowest; countAt -= 4) {
     const count = words[countAt >> 2]!;
     if (count < MIN_SYMBOLS || count > MAX_SYMBOLS) continue;

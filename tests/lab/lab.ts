@@ -54,6 +54,24 @@ export class Lab implements AsyncDisposable {
   }
 
   /**
+   * Builds what a lab needs, unless it is in the cache; the first time that
+   * takes minutes.
+   *
+   * @returns The emulator's command, and its files by their names
+   * @throws {RangeError} if the lab does not know the release of Xen.
+   */
+  static async prepare(
+    config: LabConfig = {},
+  ): Promise<{ command: string[]; files: Record<string, string> }> {
+    const complete = completeConfig(config);
+    const images = await labImages(complete);
+    return {
+      command: complete.emulator.command(complete),
+      files: await complete.emulator.files(images, complete),
+    };
+  }
+
+  /**
    * Builds what the lab needs, unless it is in the cache, and boots it.
    *
    * @throws {RangeError} if the lab does not know the release of Xen.
@@ -61,13 +79,9 @@ export class Lab implements AsyncDisposable {
    */
   static async start(config: LabConfig = {}): Promise<Lab> {
     const complete = completeConfig(config);
-    const images = await labImages(complete);
-    const files = await complete.emulator.files(images, complete);
+    const { command, files } = await Lab.prepare(config);
     const start = Date.now();
-    const emulation = await Emulation.start(
-      complete.emulator.command(complete),
-      files,
-    );
+    const emulation = await Emulation.start(command, files);
     try {
       const channel = new AgentChannel(
         await emulation.connect("agent.sock"),
