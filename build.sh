@@ -152,13 +152,15 @@ runtime() {
 	echo "$directory/deno"
 }
 
-# The whole program as one script, with the facts of this build: bundle_script METHOD
+# The whole program as one script, with the facts of this build; what the runtime
+# is given before the script is in $work/options: bundle_script METHOD
 bundle_script() {
 	commit=$(git describe --always --dirty --exclude '*' 2>/dev/null || echo unknown)
 	cat >"$work/build_info.ts" <<-EOF
 		export const buildInfo = {
 		  version: "$(json deno.json version)",
 		  method: "$1",
+		  options: $(json_list <"$work/options"),
 		  commit: "$commit",
 		};
 	EOF
@@ -180,6 +182,14 @@ bundle_script() {
 		-o "$work/xkmon.js" "$main"
 }
 
+# The lines of a text as a list
+json_list() {
+	node -e '
+		const text = require("fs").readFileSync(0, "utf8");
+		console.log(JSON.stringify(text.split("\n").filter(Boolean)));
+	'
+}
+
 permissions() { grep -v -e '^#' -e '^$' permissions.txt; }
 
 # compile TARGET RESULT
@@ -189,6 +199,7 @@ compile() (
 		[ "$(od -An -tu2 -j18 -N2 "$DENORT_BIN" | tr -d ' ')" != "$(elf_machine "${1%%-*}")" ]; then
 		unset DENORT_BIN
 	fi
+	: >"$work/options"
 	bundle_script compile || exit
 	# The limit is for a network that swallows what is sent to it.
 	[ "$method" = auto ] && limit=60 || limit=600
@@ -210,12 +221,12 @@ bundle() {
 	# shellcheck disable=SC2046 # one word or two
 	install_from_apt $(printf '%s\n' "$host" "$arch" | sort -u)
 	binary=$(runtime "$arch")
-	bundle_script bundle
 	{
 		printf '%s\n' run --quiet --ext=js --no-config --no-lock --no-remote \
 			--no-npm --cached-only --no-code-cache "$v8_flags"
 		permissions
 	} >"$work/options"
+	bundle_script bundle
 	gcc -std=gnu11 -O2 -Wall -Wextra -o "$work/pack" launcher/pack.c
 	"$(compiler "$arch")" -std=gnu11 -O2 -Wall -Wextra -static -s -o "$work/launcher" \
 		launcher/launcher.c

@@ -5,6 +5,7 @@
  */
 import { enroll } from "./cli/enroll.ts";
 import { explain } from "./cli/explain.ts";
+import { guardian } from "./cli/guardian.ts";
 import { info } from "./cli/info.ts";
 import { guard } from "./cli/guard.ts";
 import { help, type Options, readOptions } from "./cli/options.ts";
@@ -36,6 +37,8 @@ function run(options: Options): number | Promise<number> {
       return enroll(options);
     case "start":
       return start(options, files[0]!);
+    case "guardian":
+      return guardian();
   }
 }
 

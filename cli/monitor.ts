@@ -12,6 +12,7 @@ import { Journal } from "../xen/journal.ts";
 import { Lifecycle } from "../xen/lifecycle.ts";
 import { openGuest } from "../xen/open_guest.ts";
 import { findKernel, recordedKernel } from "../xen/recorded_kernel.ts";
+import { GuardianProcess } from "./guardian_process.ts";
 import { type LoadedProfile, loadKernel, openProfile } from "./load_profile.ts";
 import { openLog } from "./log.ts";
 import type { Options } from "./options.ts";
@@ -59,6 +60,8 @@ interface Session {
   readonly loop: EventLoop;
   readonly lifecycle: Lifecycle;
   readonly output: Output;
+  /** Undoes what is done to the guest if this process is killed */
+  readonly guardian: GuardianProcess | undefined;
   /** The operator wants an end, or something failed */
   readonly stop: AbortSignal;
   /** Ends the monitor in good order, then fails with the error */
@@ -90,6 +93,13 @@ export async function monitor(
     if (guarding) console.error(`xkmon: ${error.message}; guarding goes on`);
     else fail(error);
   });
+  await using guardian = options.failClosed ? undefined : new GuardianProcess(
+    () =>
+      console.error(
+        "xkmon: the guardian died; another one has taken its place",
+      ),
+    fail,
+  );
   using host = new XenHost();
   using loop = new EventLoop(host.libraries);
   loop.add(host.store.fd, () => host.store.dispatch());
@@ -103,6 +113,7 @@ export async function monitor(
       loop,
       lifecycle,
       output,
+      guardian,
       stop: stop.signal,
       fail,
     };
@@ -195,7 +206,10 @@ async function guardLiving(
   const { options, host, loop, lifecycle, output, stop, fail } = session;
   const recorded = await findKernel(host.store, domain);
   const loaded = await loadKernel(recorded, options);
-  using journal = new Journal(domain.id);
+  using journal = await Journal.take(domain.id);
+  const guarded = session.guardian?.guard(domain.id);
+  // It starts meanwhile; its failure is asked for where it matters
+  guarded?.catch(() => {});
   using guest = openGuest(host, domain, journal, loop);
   const left = guest.recover(false);
   if (left !== undefined) {
@@ -283,6 +297,7 @@ async function guardLiving(
     );
     // The log may have failed by now: then the guest is left alone
     if (stop.aborted) return "stopped";
+    await guarded;
     await armWithin(guard, patience, stop);
     isArmed = true;
     const silent = profile.protectable && faults?.bound !== true;

@@ -14,6 +14,7 @@ export const commands = [
   "enroll",
   "start",
   "profile",
+  "guardian",
 ] as const;
 export type Command = typeof commands[number];
 
@@ -40,6 +41,8 @@ export interface Options {
   readonly interval: number;
   readonly firstReading: boolean;
   readonly wait: boolean;
+  /** Leave what stops writes in place if the monitor is killed */
+  readonly failClosed: boolean;
   readonly json: boolean;
   readonly log?: string;
   readonly digests: string;
@@ -76,6 +79,10 @@ xkmon guards the kernels of Xen guests from Dom0.
   --profile NAME                ${
   profileModules.map(({ name }) => name).join(", ")
 } (by the kernel's ELF notes)
+  --fail-closed                 if xkmon is killed, leave in place what stops
+                                writes, and the guest waiting at a stopped
+                                one, until xkmon release or the next xkmon;
+                                without this all is undone within a second
   --trust-first-reading         take the guest's memory as it is now for good,
                                 instead of the kernel file
   --wait                        go on when the guest is gone, until it is back
@@ -104,6 +111,7 @@ const BOOLEANS = [
   "json",
   "wait",
   "trust-first-reading",
+  "fail-closed",
   "help",
   "version",
 ] as const;
@@ -118,6 +126,7 @@ const GUARDING = [
   "rungs",
   "interval",
   "trust-first-reading",
+  "fail-closed",
   "wait",
   "json",
   "log",
@@ -143,6 +152,7 @@ const TAKES: Readonly<Record<Command, readonly OptionName[]>> = {
   info: ["dom", "json"],
   release: ["dom", "json"],
   enroll: ["json", "digests"],
+  guardian: [],
 };
 
 const MIN_INTERVAL = 0.05;
@@ -212,6 +222,7 @@ export function readOptions(
     interval: readInterval(text("interval") ?? "1"),
     firstReading: parsed["trust-first-reading"] === true,
     wait: parsed.wait === true,
+    failClosed: parsed["fail-closed"] === true,
     json: parsed.json === true,
     digests,
   };
@@ -275,7 +286,8 @@ function checkOperands(options: Options): void {
   if (dom !== undefined && core !== undefined) {
     throw new UsageError("Give either --dom or --core, not both");
   }
-  if (!needsFiles && dom === undefined && core === undefined) {
+  const isOfGuest = !needsFiles && command !== "guardian";
+  if (isOfGuest && dom === undefined && core === undefined) {
     throw new UsageError(`xkmon ${command} needs --dom NAME`);
   }
 }

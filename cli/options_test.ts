@@ -26,6 +26,7 @@ Deno.test("a guest's name alone guards it, as the help says", () => {
     interval: 1000,
     firstReading: false,
     wait: false,
+    failClosed: false,
     json: false,
     digests: "/var/lib/xkmon/kernels.json",
   });
@@ -48,6 +49,7 @@ Deno.test("every option is taken over", () => {
       "simpleos",
       "--trust-first-reading",
       "--wait",
+      "--fail-closed",
       "--json",
       "--log",
       "log",
@@ -66,6 +68,7 @@ Deno.test("every option is taken over", () => {
       interval: 50,
       firstReading: true,
       wait: true,
+      failClosed: true,
       json: true,
       digests: "kernels",
     },
@@ -103,6 +106,13 @@ Deno.test("help and version win over everything else", () => {
 
 Deno.test("an option that means nothing to the command is refused", () => {
   assertRefused("takes no --log", "scan", "--dom", "web", "--log", "x");
+  assertRefused(
+    "takes no --fail-closed",
+    "scan",
+    "--dom",
+    "w",
+    "--fail-closed",
+  );
   assertRefused("takes no --wait", "info", "--dom", "web", "--wait");
   assertRefused("takes no --kernel", "start", "x.cfg", "--kernel", "vmlinux");
   assertRefused("takes no --on-attack", "enroll", "x", "--on-attack", "pause");

@@ -6,10 +6,13 @@ import type { Options } from "./options.ts";
 import { Output } from "./output.ts";
 
 /** Undoes by hand what a killed monitor left behind. */
-export function release(options: Options, dom: string): number {
+export async function release(
+  options: Options,
+  dom: string,
+): Promise<number> {
   using host = new XenHost();
   const domain = findDomain(host.control, host.store, dom);
-  using journal = new Journal(domain.id);
+  using journal = await Journal.take(domain.id);
   using guest = openGuest(host, domain, journal);
   const left = guest.recover(true);
   new Output(options.json).print(domain, {

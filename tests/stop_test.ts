@@ -1,5 +1,6 @@
 import { assert, assertEquals, assertMatch } from "@std/assert";
 import type { Lab } from "./lab/mod.ts";
+import { poll } from "./lab/poll.ts";
 import { assertFindings } from "./support/assert_findings.ts";
 import { assertRefused } from "./support/assert_refused.ts";
 import { assertUnprotected } from "./support/assert_unprotected.ts";
@@ -11,31 +12,61 @@ import { runXkmon } from "./support/run_xkmon.ts";
 import { startLab, XKMON } from "./support/start_lab.ts";
 
 const GUARD = ["--dom", "simpleos"];
+const UNGUARDED = "--fail-closed";
 const KILLS = 10;
 /** At most so long after its first note a monitor is killed; half of it is arming. */
 const LAST_KILL_US = 400_000;
+/** Generous: other labs may run on the same machine. */
+const GUARDIAN_LIMIT = 20_000;
 
 /**
- * Kills a monitor some time after it began to change the guest. Arguments:
- * program, the guest's domain id, microseconds.
+ * Kills a monitor some time after it began to change the guest. Arguments: the
+ * guest's domain id, microseconds, program and its arguments.
  */
 const KILL_LATER = `
-"$1" --dom "$2" --interval 0.05 >/dev/null 2>&1 &
+domid=$1 us=$2
+shift 2
+"$@" --interval 0.05 >/dev/null 2>&1 &
 tries=0
-until [ -e "/run/xkmon/$2.json" ]; do
+until [ -e "/run/xkmon/$domid.json" ]; do
   usleep 2000
   [ $((tries += 1)) -lt 10000 ] || exit 1
 done
-usleep "$3"
+usleep "$us"
 kill -9 $!
 wait $!
 [ $? -eq 137 ]`;
 
-async function killLater(lab: Lab, domid: number, us: number): Promise<void> {
+async function killLater(
+  lab: Lab,
+  domid: number,
+  us: number,
+  ...options: string[]
+): Promise<void> {
   await lab.run(
-    ["sh", "-c", KILL_LATER, "sh", XKMON, String(domid), String(us)],
+    [
+      ...["sh", "-c", KILL_LATER, "sh", String(domid), String(us)],
+      ...[XKMON, "--dom", String(domid), ...options],
+    ],
     { timeoutMs: 120_000 },
   );
+}
+
+/** Waits until nothing of a killed monitor is left. */
+async function undone(lab: Lab, domid: number): Promise<void> {
+  await poll(async () => await hasJournal(lab, domid) ? undefined : true, {
+    timeoutMs: GUARDIAN_LIMIT,
+    waitingFor: () => "the guardian",
+  });
+}
+
+/** Process ids of guardians in Dom0. */
+async function guardians(lab: Lab): Promise<number[]> {
+  // With the brackets it does not find itself
+  const { stdout } = await lab.run(
+    "grep -l 'guardia[n]' /proc/[0-9]*/cmdline || true",
+  );
+  return stdout.match(/\d+/g)?.map(Number) ?? [];
 }
 
 Deno.test("the end of a monitor", async (t) => {
@@ -70,10 +101,54 @@ Deno.test("the end of a monitor", async (t) => {
     await monitor.response(domid);
   });
 
-  await t.step("after SIGKILL the next monitor cleans up", async () => {
+  await t.step("after SIGKILL the guardian cleans up", async () => {
     await using fresh = await freshGuest(lab);
     const { simpleos, domid } = fresh;
     await using killed = await Monitor.start(lab, ...GUARD);
+    await killed.armed();
+    await killed.kill();
+    await undone(lab, domid);
+    await assertUnprotected(simpleos);
+    assertMatch(
+      await killed.job.text("stderr"),
+      /the monitor of simpleos was killed: \d+ page-table entries are writable again/,
+    );
+  });
+
+  await t.step("a guardian that is killed is replaced", async () => {
+    await using fresh = await freshGuest(lab);
+    const { simpleos, domid } = fresh;
+    await using killed = await Monitor.start(lab, ...GUARD);
+    await killed.armed();
+    const [first] = await guardians(lab);
+    await lab.run(`kill -9 ${first}`);
+    await killed.job.waitForLine(
+      /the guardian died; another/,
+      60_000,
+      "stderr",
+    );
+    await killed.kill();
+    await undone(lab, domid);
+    await assertUnprotected(simpleos);
+  });
+
+  await t.step(
+    "a monitor that ends in good order takes its guardian along",
+    async () => {
+      await using fresh = await freshGuest(lab);
+      await using monitor = await Monitor.start(lab, ...GUARD);
+      await monitor.armed();
+      assertEquals((await guardians(lab)).length, 1);
+      assertEquals((await monitor.stop()).code, 0);
+      assertEquals(await guardians(lab), []);
+      await assertUnprotected(fresh.simpleos);
+    },
+  );
+
+  await t.step("after SIGKILL the next monitor cleans up", async () => {
+    await using fresh = await freshGuest(lab);
+    const { simpleos, domid } = fresh;
+    await using killed = await Monitor.start(lab, ...GUARD, UNGUARDED);
     await killed.armed();
     await killed.kill();
     assert(await hasJournal(lab, domid));
@@ -98,7 +173,7 @@ Deno.test("the end of a monitor", async (t) => {
   await t.step("after SIGKILL xkmon release cleans up", async () => {
     await using fresh = await freshGuest(lab);
     const { simpleos, domid } = fresh;
-    await using killed = await Monitor.start(lab, ...GUARD);
+    await using killed = await Monitor.start(lab, ...GUARD, UNGUARDED);
     await killed.armed();
     await killed.kill();
     assert(await hasJournal(lab, domid));
@@ -135,12 +210,15 @@ Deno.test("the end of a monitor", async (t) => {
   await t.step(`${KILLS} monitors killed at random are undone`, async (t) => {
     for (let run = 0; run < KILLS; run++) {
       const us = Math.floor(Math.random() * LAST_KILL_US);
-      const again = run % 2 === 1;
-      const undone = again ? "by the next monitor" : "by release";
-      await t.step(`after ${us / 1000} ms, undone ${undone}`, async () => {
+      const by = (["guardian", "release", "next monitor"] as const)[run % 3]!;
+      await t.step(`after ${us / 1000} ms, by the ${by}`, async () => {
         await using fresh = await freshGuest(lab);
-        await killLater(lab, fresh.domid, us);
-        if (again) {
+        const { domid, simpleos } = fresh;
+        const options = by === "guardian" ? [] : [UNGUARDED];
+        await killLater(lab, domid, us, ...options);
+        if (by === "guardian") {
+          await undone(lab, domid);
+        } else if (by === "next monitor") {
           await using next = await Monitor.start(lab, ...GUARD);
           await next.notice(/an earlier monitor left something behind/);
           await next.armed();
@@ -149,7 +227,7 @@ Deno.test("the end of a monitor", async (t) => {
           const { code } = await runXkmon(lab, "release", ...GUARD);
           assertEquals(code, 0);
         }
-        await assertUnprotected(fresh.simpleos);
+        await assertUnprotected(simpleos);
       });
     }
   });

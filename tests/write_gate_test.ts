@@ -19,6 +19,14 @@ const PVH = { type: "pvh" } as const;
 /** No pass but the first: what is told is told by the gate */
 const NO_PASSES = ["--interval", "3600"];
 
+/** The guest waits for an answer to a write. */
+async function assertWaits(simpleos: SimpleOS): Promise<void> {
+  await simpleos.lab.run("sleep 2");
+  const ticks = await simpleos.ticks();
+  await simpleos.lab.run("sleep 1");
+  assertEquals(await simpleos.ticks(), ticks);
+}
+
 /** What goes around the gate, and what tells it then. */
 const LANDS = {
   // Xen's grant copy asks for no type of page
@@ -149,17 +157,16 @@ Deno.test("a write gate", async (t) => {
       async () => {
         await using fresh = await freshGuest(lab, PVH);
         const { simpleos, domid } = fresh;
-        const killed = await Monitor.start(lab, ...GUARD, ...NO_PASSES);
+        const killed = await Monitor.start(
+          lab,
+          ...[...GUARD, ...NO_PASSES, "--fail-closed"],
+        );
         await killed.armed(domid);
         await killed.kill();
         assert(await hasJournal(lab, domid));
 
         const order = await simpleos.send("data_attack");
-        await lab.run("sleep 2");
-        const ticks = await simpleos.ticks();
-        await lab.run("sleep 1");
-        assertEquals(await simpleos.ticks(), ticks);
-
+        await assertWaits(simpleos);
         await undo();
         assertEquals(await simpleos.answer(order), "done");
         assertEquals(await hasJournal(lab, domid), false);
@@ -168,4 +175,26 @@ Deno.test("a write gate", async (t) => {
       },
     );
   }
+
+  await t.step(
+    "a guest that waits for a monitor goes on when that is killed",
+    async () => {
+      await using fresh = await freshGuest(lab, PVH);
+      const { simpleos, domid } = fresh;
+      const killed = await Monitor.start(lab, ...GUARD, ...NO_PASSES);
+      await killed.armed(domid);
+      await killed.job.signal("SIGSTOP");
+      const order = await simpleos.send("data_attack");
+      await assertWaits(simpleos);
+
+      await killed.kill();
+      assertEquals(await simpleos.answer(order), "done");
+      assertEquals(await hasJournal(lab, domid), false);
+      assertMatch(
+        await killed.job.text("stderr"),
+        /the monitor of simpleos was killed: .*writable again/,
+      );
+      await assertWritable(simpleos);
+    },
+  );
 });

@@ -4,6 +4,11 @@ import { PAGE_SIZE } from "./layouts.ts";
 /** Where monitors keep what they did to guests, until it is undone. */
 export const JOURNAL_FOLDER = "/run/xkmon";
 
+/** How long a guardian may take to undo what its monitor left behind, ms */
+const PATIENCE = 2000;
+/** From one attempt to take the lock to the next, ms */
+const INTERVAL = 20;
+
 /** Grows when the file's shape changes. */
 const VERSION = 1;
 
@@ -64,7 +69,7 @@ export class Journal implements Disposable {
   #state: JournalState | undefined;
 
   /**
-   * Takes the lock of a domain.
+   * Takes the lock of a domain, if it is free at this moment.
    *
    * @param domain Domain id
    * @param folder Where to keep it
@@ -77,6 +82,28 @@ export class Journal implements Disposable {
     this.#lockFile = takeLock(this.#lockPath);
     this.#lockFile.writeSync(new TextEncoder().encode(`${Deno.pid}\n`));
     this.#holdPath = `${folder}/${domain}.hold`;
+  }
+
+  /**
+   * Takes the lock of a domain; waits a moment for whoever undoes what a killed
+   * monitor did.
+   *
+   * @param domain Domain id
+   * @param folder Where to keep it
+   * @throws {AlreadyGuardedError} If another monitor has it
+   */
+  static async take(domain: number, folder = JOURNAL_FOLDER): Promise<Journal> {
+    const end = performance.now() + PATIENCE;
+    for (;;) {
+      try {
+        return new Journal(domain, folder);
+      } catch (error) {
+        const wait = error instanceof AlreadyGuardedError &&
+          performance.now() < end;
+        if (!wait) throw error;
+      }
+      await new Promise((resolve) => setTimeout(resolve, INTERVAL));
+    }
   }
 
   /**

@@ -1,4 +1,4 @@
-import { assert, assertEquals, assertThrows } from "@std/assert";
+import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
 import { AlreadyGuardedError, Journal, type JournalState } from "./journal.ts";
 
 const DOMAIN = 5;
@@ -94,6 +94,18 @@ Deno.test("each kind of pause comes back as it was, and none as none", () =>
     }
     journal.write(unpaused);
     assertEquals(journal.left(UUID), unpaused);
+  }));
+
+Deno.test("a lock that is free in a moment is waited for, another one is not", () =>
+  withFolder(async (folder) => {
+    const first = new Journal(DOMAIN, folder);
+    setTimeout(() => first[Symbol.dispose](), 50);
+    using _second = await Journal.take(DOMAIN, folder);
+    await assertRejects(
+      () => Journal.take(DOMAIN, folder),
+      AlreadyGuardedError,
+      `process ${Deno.pid}`,
+    );
   }));
 
 Deno.test("a hold is found by the next monitor, with or without a state, until it ends", () =>

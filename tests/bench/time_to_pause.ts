@@ -67,7 +67,9 @@ export async function timeToPause(
   const times: [number[], number[]] = [[], []];
   for (let count = 0; count < ATTACKS; count++) {
     const name = count % 2 === 0 ? "data_attack" : "code_attack";
-    const monitor = await lab.spawn(`exec ${xkmon} --dom simpleos`);
+    const monitor = await lab.spawn(
+      `exec ${xkmon} --dom simpleos --fail-closed`,
+    );
     await monitor.waitForLine(/GUARDED/);
     await delay(SETTLE_MS);
     times[0].push(await attack(simpleos, name, report));

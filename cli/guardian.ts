@@ -1,0 +1,71 @@
+import { NoSuchDomainError } from "../xen/errors.ts";
+import { domainById } from "../xen/domains.ts";
+import { XenHost } from "../xen/host.ts";
+import { AlreadyGuardedError, Journal } from "../xen/journal.ts";
+import { openGuest } from "../xen/open_guest.ts";
+import { GUARDED, READY } from "./guardian_process.ts";
+import { StopSignals } from "./stop_signals.ts";
+
+/** How long it is tried to undo what a killed monitor did, ms */
+const LIMIT = 5000;
+const INTERVAL = 20;
+
+/**
+ * The second process of a monitor: waits until the monitor is gone, and undoes
+ * what it did to its guest if it went without doing so itself. Standard input
+ * tells which guest that is; its end is that of the monitor, whatever ended it.
+ *
+ * @returns Exit status
+ */
+export async function guardian(): Promise<number> {
+  // They are sent to the monitor as well, which ends in good order
+  using _signals = new StopSignals();
+  using host = new XenHost();
+  console.log(READY);
+  const domain = await lastGuarded();
+  if (domain === undefined) return 0;
+  const end = performance.now() + LIMIT;
+  for (;;) {
+    try {
+      undo(host, domain);
+      return 0;
+    } catch (error) {
+      if (error instanceof NoSuchDomainError) return 0;
+      // Linux gives back what a dead process had in no certain order
+      if (performance.now() > end) {
+        // The next monitor does it as well
+        if (error instanceof AlreadyGuardedError) return 0;
+        throw error;
+      }
+    }
+    await new Promise((resolve) => setTimeout(resolve, INTERVAL));
+  }
+}
+
+/**
+ * Reads what the monitor says until it is gone.
+ *
+ * @returns Id of the domain that it guarded then, if there is one
+ */
+async function lastGuarded(): Promise<number | undefined> {
+  let text = "";
+  const decoder = new TextDecoder();
+  for await (const chunk of Deno.stdin.readable) {
+    text += decoder.decode(chunk, { stream: true });
+    // All but the last word, and what has come of the next
+    text = text.split("\n").slice(-2).join("\n");
+  }
+  const [word = "", id] = (text.split("\n").at(-2) ?? "").split(" ");
+  if (word !== GUARDED) return undefined;
+  return Number(id);
+}
+
+function undo(host: XenHost, id: number): void {
+  const domain = domainById(host.control, host.store, id);
+  if (domain === undefined) return;
+  using journal = new Journal(id);
+  using guest = openGuest(host, domain, journal);
+  const undone = guest.recover(false);
+  if (undone === undefined) return;
+  console.error(`xkmon: the monitor of ${domain.name} was killed: ${undone}`);
+}
