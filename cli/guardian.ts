@@ -3,7 +3,8 @@ import { domainById } from "../xen/domains.ts";
 import { XenHost } from "../xen/host.ts";
 import { AlreadyGuardedError, Journal } from "../xen/journal.ts";
 import { openGuest } from "../xen/open_guest.ts";
-import { GUARDED, READY } from "./guardian_process.ts";
+import { explain } from "./explain.ts";
+import { READY } from "./guardian_process.ts";
 import { StopSignals } from "./stop_signals.ts";
 
 /** How long it is tried to undo what a killed monitor did, ms */
@@ -20,7 +21,8 @@ const INTERVAL = 20;
 export async function guardian(): Promise<number> {
   // They are sent to the monitor as well, which ends in good order
   using _signals = new StopSignals();
-  using host = new XenHost();
+  using host = openHost();
+  if (host === undefined) return 2;
   console.log(READY);
   const domain = await lastGuarded();
   if (domain === undefined) return 0;
@@ -42,6 +44,16 @@ export async function guardian(): Promise<number> {
   }
 }
 
+/** What is wrong is told to the monitor, which tells it to the operator. */
+function openHost(): XenHost | undefined {
+  try {
+    return new XenHost();
+  } catch (error) {
+    console.log(explain(error));
+    return undefined;
+  }
+}
+
 /**
  * Reads what the monitor says until it is gone.
  *
@@ -52,12 +64,11 @@ async function lastGuarded(): Promise<number | undefined> {
   const decoder = new TextDecoder();
   for await (const chunk of Deno.stdin.readable) {
     text += decoder.decode(chunk, { stream: true });
-    // All but the last word, and what has come of the next
+    // The last whole line, and what has come of the next
     text = text.split("\n").slice(-2).join("\n");
   }
-  const [word = "", id] = (text.split("\n").at(-2) ?? "").split(" ");
-  if (word !== GUARDED) return undefined;
-  return Number(id);
+  const id = Number(text.split("\n").at(-2));
+  return Number.isInteger(id) ? id : undefined;
 }
 
 function undo(host: XenHost, id: number): void {

@@ -2,13 +2,16 @@ import { buildInfo } from "../build_info.ts";
 
 /** What a guardian prints once it could undo something */
 export const READY = "ready";
-/** Tells a guardian which domain its monitor guards from now on */
-export const GUARDED = "guard";
-/** Tells a guardian that its monitor has undone all by itself */
-export const RELIEVED = "end";
-
 /** From one start of a guardian to the next at least, ms */
 const START_INTERVAL = 1000;
+
+/** A guardian that runs. */
+interface Running {
+  readonly process: Deno.ChildProcess;
+  readonly input: WritableStreamDefaultWriter<Uint8Array>;
+  readonly ready: Promise<void>;
+  readonly startedAt: number;
+}
 
 /**
  * A monitor's hold on its guardian: this program once more, which undoes what
@@ -17,89 +20,86 @@ const START_INTERVAL = 1000;
 export class GuardianProcess implements AsyncDisposable {
   readonly #replaced: () => void;
   readonly #failed: (error: unknown) => void;
-  #child: Deno.ChildProcess;
-  #input: WritableStreamDefaultWriter<Uint8Array>;
-  #ready: Promise<void>;
-  /** The last word to it: its successor gets it, too */
-  #order = "";
-  #startedAt = 0;
+  #running: Running | undefined;
+  /** Domain that is guarded, which a successor has to know as well */
+  #domain: number | undefined;
   #ends = false;
 
   /**
-   * Starts the guardian. This must come before anything is opened that it
-   * should not have open as well.
-   *
    * @param replaced Told if it died and another one has taken its place
    * @param failed Gets the error if there is no guardian any more
-   * @throws {Error} If no process can be started
    */
   constructor(replaced: () => void, failed: (error: unknown) => void) {
     this.#replaced = replaced;
     this.#failed = failed;
-    [this.#child, this.#input, this.#ready] = this.#start();
   }
 
-  #start(): [
-    Deno.ChildProcess,
-    WritableStreamDefaultWriter<Uint8Array>,
-    Promise<void>,
-  ] {
-    const child = new Deno.Command("/proc/self/exe", {
+  #start(): Running {
+    const process = new Deno.Command("/proc/self/exe", {
       args: [...buildInfo.options, ...script(), "guardian"],
       stdin: "piped",
       stdout: "piped",
       // What kills a whole group of processes shall not get both
       detached: true,
     }).spawn();
-    this.#startedAt = performance.now();
-    child.status.then(() => this.#replace());
-    const ready = isReady(child.stdout);
+    const running = {
+      process,
+      input: process.stdin.getWriter(),
+      ready: isReady(process.stdout),
+      startedAt: performance.now(),
+    };
     // Whoever waits for it gets its failure
-    ready.catch(() => {});
-    return [child, child.stdin.getWriter(), ready];
+    running.ready.catch(() => {});
+    process.status.then(() => this.#replace(running.startedAt));
+    return running;
   }
 
-  async #replace(): Promise<void> {
-    const early = this.#startedAt + START_INTERVAL - performance.now();
+  async #replace(startedAt: number): Promise<void> {
+    const early = startedAt + START_INTERVAL - performance.now();
     if (early > 0) await new Promise((resolve) => setTimeout(resolve, early));
     if (this.#ends) return;
     try {
-      [this.#child, this.#input, this.#ready] = this.#start();
-      await this.#tell(this.#order);
-      await this.#ready;
+      this.#running = this.#start();
+      await this.#tell(this.#running);
+      await this.#running.ready;
       this.#replaced();
     } catch (error) {
       if (!this.#ends) this.#failed(error);
     }
   }
 
-  async #tell(order: string): Promise<void> {
-    this.#order = order;
+  async #tell({ input }: Running): Promise<void> {
     try {
-      await this.#input.write(new TextEncoder().encode(`${order}\n`));
+      await input.write(new TextEncoder().encode(`${this.#domain}\n`));
     } catch {
       // It is dead: its successor gets the word
     }
   }
 
   /**
-   * Names the domain that is guarded from now on. Only then may anything be done
-   * to it.
+   * Names the domain that is guarded from now on. The guardian is started at
+   * the first time; once this resolves it is there.
    *
    * @param domain Domain id
    * @throws {Error} If there is no guardian
    */
   async guard(domain: number): Promise<void> {
-    await this.#tell(`${GUARDED} ${domain}`);
-    await this.#ready;
+    this.#domain = domain;
+    this.#running ??= this.#start();
+    await this.#tell(this.#running);
+    await this.#running.ready;
   }
 
   /** Ends it: there is nothing left for it to undo. */
   async [Symbol.asyncDispose](): Promise<void> {
     this.#ends = true;
-    await this.#tell(RELIEVED);
-    await this.#input.close().catch(() => {});
-    await this.#child.status;
+    const { process } = this.#running ?? {};
+    try {
+      process?.kill("SIGKILL");
+    } catch {
+      // It is dead already
+    }
+    await process?.status;
   }
 }
 
@@ -114,9 +114,10 @@ async function isReady(output: ReadableStream<Uint8Array>): Promise<void> {
   let text = "";
   for await (const chunk of output.pipeThrough(new TextDecoderStream())) {
     text += chunk;
-    if (text.includes(`${READY}\n`)) return;
+    if (text === `${READY}\n`) return;
   }
   throw new Error(
-    "the guardian does not start; --fail-closed does without one",
+    `the guardian does not start (${text.trim() || "it was killed"}); ` +
+      "--fail-closed does without one",
   );
 }

@@ -49,6 +49,9 @@ export const constants = {
   PROT_WRITE: 2,
   MAP_SHARED: 1,
 
+  /** No other program gets the descriptor (sys/eventfd.h) */
+  EFD_CLOEXEC: 0o2000000,
+
   /** Events of poll(2); the last three are reported unasked (poll.h) */
   POLLIN: 0x001,
   POLLERR: 0x008,

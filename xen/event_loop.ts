@@ -4,7 +4,7 @@ import { errno } from "./control.ts";
 import { pollfd } from "./layouts.ts";
 import type { Libraries } from "./libraries.ts";
 
-const { POLLIN, POLLERR, POLLHUP, POLLNVAL } = constants;
+const { EFD_CLOEXEC, POLLIN, POLLERR, POLLHUP, POLLNVAL } = constants;
 /** What poll(2) reports of a descriptor that is worth a look */
 const READABLE = POLLIN | POLLERR | POLLHUP | POLLNVAL;
 
@@ -22,7 +22,7 @@ export class EventLoop implements Disposable {
   /** @throws {XenError} If no eventfd can be had */
   constructor(libraries: Libraries) {
     this.#libraries = libraries;
-    this.#wakeFd = libraries.libc.symbols.eventfd(0, 0);
+    this.#wakeFd = libraries.libc.symbols.eventfd(0, EFD_CLOEXEC);
     if (this.#wakeFd < 0) throw new XenError("eventfd", errno(libraries));
   }
 

@@ -8,6 +8,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <sys/eventfd.h>
 #include <sys/mman.h>
 
 #include <string.h>
@@ -200,6 +201,7 @@ int main(void)
 	NUMBER(PROT_READ);
 	NUMBER(PROT_WRITE);
 	NUMBER(MAP_SHARED);
+	NUMBER(EFD_CLOEXEC);
 	NUMBER(POLLIN);
 	NUMBER(POLLERR);
 	NUMBER(POLLHUP);
