@@ -61,9 +61,9 @@ function openHost(): XenHost | undefined {
  */
 async function lastGuarded(): Promise<number | undefined> {
   let text = "";
-  const decoder = new TextDecoder();
-  for await (const chunk of Deno.stdin.readable) {
-    text += decoder.decode(chunk, { stream: true });
+  const input = Deno.stdin.readable.pipeThrough(new TextDecoderStream());
+  for await (const chunk of input) {
+    text += chunk;
     // The last whole line, and what has come of the next
     text = text.split("\n").slice(-2).join("\n");
   }

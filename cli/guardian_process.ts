@@ -10,7 +10,6 @@ interface Running {
   readonly process: Deno.ChildProcess;
   readonly input: WritableStreamDefaultWriter<Uint8Array>;
   readonly ready: Promise<void>;
-  readonly startedAt: number;
 }
 
 /**
@@ -46,11 +45,11 @@ export class GuardianProcess implements AsyncDisposable {
       process,
       input: process.stdin.getWriter(),
       ready: isReady(process.stdout),
-      startedAt: performance.now(),
     };
     // Whoever waits for it gets its failure
     running.ready.catch(() => {});
-    process.status.then(() => this.#replace(running.startedAt));
+    const startedAt = performance.now();
+    process.status.then(() => this.#replace(startedAt));
     return running;
   }
 
@@ -59,20 +58,11 @@ export class GuardianProcess implements AsyncDisposable {
     if (early > 0) await new Promise((resolve) => setTimeout(resolve, early));
     if (this.#ends) return;
     try {
-      this.#running = this.#start();
-      await this.#tell(this.#running);
-      await this.#running.ready;
+      this.#running = undefined;
+      await this.guard(this.#domain!);
       this.#replaced();
     } catch (error) {
       if (!this.#ends) this.#failed(error);
-    }
-  }
-
-  async #tell({ input }: Running): Promise<void> {
-    try {
-      await input.write(new TextEncoder().encode(`${this.#domain}\n`));
-    } catch {
-      // It is dead: its successor gets the word
     }
   }
 
@@ -85,9 +75,13 @@ export class GuardianProcess implements AsyncDisposable {
    */
   async guard(domain: number): Promise<void> {
     this.#domain = domain;
-    this.#running ??= this.#start();
-    await this.#tell(this.#running);
-    await this.#running.ready;
+    const { input, ready } = this.#running ??= this.#start();
+    try {
+      await input.write(new TextEncoder().encode(`${domain}\n`));
+    } catch {
+      // It is dead: its successor gets the word
+    }
+    await ready;
   }
 
   /** Ends it: there is nothing left for it to undo. */
