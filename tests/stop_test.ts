@@ -1,6 +1,7 @@
 import { assert, assertEquals, assertMatch } from "@std/assert";
 import type { Lab } from "./lab/mod.ts";
 import { poll } from "./lab/poll.ts";
+import { abandon } from "./support/abandon.ts";
 import { assertFindings } from "./support/assert_findings.ts";
 import { assertRefused } from "./support/assert_refused.ts";
 import { assertUnprotected } from "./support/assert_unprotected.ts";
@@ -12,7 +13,6 @@ import { runXkmon } from "./support/run_xkmon.ts";
 import { startLab, XKMON } from "./support/start_lab.ts";
 
 const GUARD = ["--dom", "simpleos"];
-const UNGUARDED = "--fail-closed";
 const KILLS = 10;
 /** At most so long after its first note a monitor is killed; half of it is arming. */
 const LAST_KILL_US = 400_000;
@@ -148,10 +148,7 @@ Deno.test("the end of a monitor", async (t) => {
   await t.step("after SIGKILL the next monitor cleans up", async () => {
     await using fresh = await freshGuest(lab);
     const { simpleos, domid } = fresh;
-    await using killed = await Monitor.start(lab, ...GUARD, UNGUARDED);
-    await killed.armed();
-    await killed.kill();
-    assert(await hasJournal(lab, domid));
+    await abandon(lab, domid, ...GUARD);
     assertEquals(await simpleos.command("data_attack"), "blocked");
 
     await using next = await Monitor.start(
@@ -173,10 +170,7 @@ Deno.test("the end of a monitor", async (t) => {
   await t.step("after SIGKILL xkmon release cleans up", async () => {
     await using fresh = await freshGuest(lab);
     const { simpleos, domid } = fresh;
-    await using killed = await Monitor.start(lab, ...GUARD, UNGUARDED);
-    await killed.armed();
-    await killed.kill();
-    assert(await hasJournal(lab, domid));
+    await abandon(lab, domid, ...GUARD);
 
     const { code, stdout } = await runXkmon(lab, "release", ...GUARD);
     assertMatch(stdout, /released: \d+ page-table entries are writable again/);
@@ -214,7 +208,7 @@ Deno.test("the end of a monitor", async (t) => {
       await t.step(`after ${us / 1000} ms, by the ${by}`, async () => {
         await using fresh = await freshGuest(lab);
         const { domid, simpleos } = fresh;
-        const options = by === "guardian" ? [] : [UNGUARDED];
+        const options = by === "guardian" ? [] : ["--fail-closed"];
         await killLater(lab, domid, us, ...options);
         if (by === "guardian") {
           await undone(lab, domid);

@@ -79,7 +79,7 @@ export class Lab implements AsyncDisposable {
    */
   static async start(config: LabConfig = {}): Promise<Lab> {
     const complete = completeConfig(config);
-    const { command, files } = await Lab.prepare(config);
+    const { command, files } = await Lab.prepare(complete);
     const start = Date.now();
     const emulation = await Emulation.start(command, files);
     try {

@@ -1,5 +1,6 @@
 import { assert, assertEquals, assertNotEquals } from "@std/assert";
 import type { SimpleOS } from "../simpleos/guest.ts";
+import { assertStandsStill } from "./assert_stands_still.ts";
 
 /** What every SimpleOS can do that nobody attacks, whatever type it is of. */
 export async function lifeSteps(
@@ -26,9 +27,7 @@ export async function lifeSteps(
 
   await t.step("stands still while it is paused", async () => {
     await simpleos.guest.pause();
-    const ticks = await simpleos.ticks();
-    await lab.run("sleep 1");
-    assertEquals(await simpleos.ticks(), ticks);
+    await assertStandsStill(simpleos);
     await simpleos.guest.unpause();
     await simpleos.waitForTick();
     assertEquals(await simpleos.command("ping"), "pong");

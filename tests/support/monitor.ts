@@ -1,10 +1,7 @@
 import type { CommandResult, Job, Lab } from "../lab/mod.ts";
 import { poll } from "../lab/poll.ts";
 import type { PrintedEvent, PrintedFinding } from "./printed_event.ts";
-import { XKMON } from "./start_lab.ts";
-
-/** Generous: other labs may run on the same machine, and Bochs is slow. */
-const LIMIT = 180_000;
+import { LIMIT, XKMON } from "./start_lab.ts";
 
 /** An xkmon that runs in Dom0 and prints JSON. */
 export class Monitor implements AsyncDisposable {
