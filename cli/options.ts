@@ -68,8 +68,10 @@ xkmon guards the kernels of Xen guests from Dom0.
 
   --on-attack report|pause|reboot|destroy
                                 what to do with the guest (pause)
-  --rungs gate,protect,poll     how writes may be stopped (all): by Xen, by
-                                read-only page tables, not at all
+  --rungs trap,gate,protect,poll
+                                how writes may be stopped (all): by the
+                                processor, by Xen, by read-only page tables,
+                                not at all
   --interval SECONDS            from one pass to the next (1)
   --saved-profile FILE          a profile that was kept, where no kernel file is
   --save FILE                   keep the profile

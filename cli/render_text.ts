@@ -44,6 +44,8 @@ function describeFinding(finding: Finding): string[] {
 /** What becomes of a write to a region, and when it is noticed. */
 function promise({ kind, rung }: GuardedRegion): string {
   switch (rung) {
+    case "trap":
+      return "trap: writes are dropped, told at once";
     case "gate":
       return kind === "data"
         ? "gate: writes are dropped, told at once"

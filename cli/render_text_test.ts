@@ -77,6 +77,7 @@ Deno.test("what is guarded is listed, and whether the kernel is up", () => {
       region,
       { ...region, rung: "poll" },
       { ...region, rung: "gate" },
+      { ...region, rung: "trap" },
       { ...region, rung: "gate", name: "table", kind: "data", pages: 1 },
     ],
     entries: 3,
@@ -88,6 +89,7 @@ Deno.test("what is guarded is listed, and whether the kernel is up", () => {
       "protect: writes fault",
       "poll: writes are seen at the next pass",
       "gate: writes are dropped",
+      "trap: writes are dropped, told at once",
     ]
       .map((promise) =>
         `  kernel text (code): 2 pages at 0xffffffff80000000, ${promise}; ` +

@@ -47,13 +47,10 @@ export interface GuardedGuest extends Guest {
   /**
    * Keeps the guest from writing to ranges as far as it can be kept from it.
    *
-   * @param bearsReadOnly Whether the kernel bears page tables that are not as
-   *   it made them
    * @param stopped Gets each write that did not land, before the guest goes on
    */
   protect(
     ranges: readonly InvariantRange[],
-    bearsReadOnly: boolean,
     stopped: (write: StoppedWrite) => void,
   ): Protection;
   /** Undoes `protect`; returns what was undone, in words, if anything was. */
@@ -144,13 +141,13 @@ export class Guard {
     if (this.#regions.length === 0) {
       this.#regions = regions.map((region) => trustRegion(this.#guest, region));
     }
-    const allowed = (rung: Rung) => this.#options.rungs.includes(rung);
     const protection = this.#guest.protect(
       this.#regions.map(({ sealable = false, ...region }) => ({
         ...region,
-        sealable: sealable && allowed("gate"),
+        rungs: this.#options.rungs.filter((rung) =>
+          rung === "protect" ? protectable : rung === "poll" || sealable
+        ),
       })),
-      protectable && allowed("protect"),
       (write) => this.#stopped(write),
     );
     this.#detectors = contentDetectors(

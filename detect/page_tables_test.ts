@@ -20,8 +20,7 @@ function setUp() {
   const { guest, profile } = kernel;
   const regions = trustedRegions(kernel);
   guest.protect(
-    regions.map((region) => ({ ...region, sealable: false })),
-    true,
+    regions.map((region) => ({ ...region, rungs: ["protect"] as const })),
     () => {},
   );
   return { guest, tables: new PageTables(guest, profile.symbols, regions) };
@@ -144,8 +143,7 @@ Deno.test("a page that was not mapped at the start is not taken for another", ()
   const { guest, profile } = kernel;
   const regions = trustedRegions(kernel);
   guest.protect(
-    regions.map((region) => ({ ...region, sealable: false })),
-    true,
+    regions.map((region) => ({ ...region, rungs: ["protect"] as const })),
     () => {},
   );
   guest.unmap(TEXT);

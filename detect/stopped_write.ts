@@ -8,6 +8,8 @@ import type { TrustedRegion } from "./trusted_region.ts";
 
 /** Bytes that a finding shows */
 const SHOWN = 64;
+/** The same where nobody tells how many there were */
+const WORD = 8;
 
 /**
  * Judges a write that did not land: which region it was meant for. Whoever
@@ -19,7 +21,7 @@ export function judgeStoppedWrite(
   guest: Guest,
   symbols: SymbolTable,
   regions: readonly TrustedRegion[],
-  { frame, offset, size, data, ip }: StoppedWrite,
+  { frame, offset, size = WORD, data, ip }: StoppedWrite,
 ): Finding | undefined {
   for (const region of regions) {
     const page = guest.walks(region.start, region.size).findIndex((walk) =>

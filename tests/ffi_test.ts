@@ -42,7 +42,8 @@ Deno.test("every function of the FFI tables has its C declaration beside it", ()
     declared.map((
       { name, parameters, result },
     ) => [name, parameters.map(({ ffi }) => ffi), result.ffi]).sort(),
-    tables.sort(),
+    // A function that two tables have is declared in one of them
+    [...new Map(tables.map((table) => [table[0], table])).values()].sort(),
   );
   assertEquals(declared.filter(({ result }) => result.c === ""), []);
 });

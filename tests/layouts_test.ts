@@ -27,20 +27,29 @@ async function probe(): Promise<Record<string, Table>> {
 const installed = await probe();
 
 Deno.test("layouts and constants are those of the installed headers, each of them", () => {
-  const { PAGE_SIZE, domainInfo: { sizes, ...domainInfo }, ...rest } = layouts;
+  const {
+    PAGE_SIZE,
+    domainInfo: { sizes, ...domainInfo },
+    vmEvent: { sizes: eventSizes, ...vmEvent },
+    ...rest
+  } = layouts;
   const {
     page,
     domainInfo: { size, ...installedDomainInfo },
+    vmEvent: { size: eventSize, ...installedVmEvent },
     shutdownReasons: _reasons,
     xenbusStates: _states,
     ...others
-  } = installed as typeof installed & Record<"page" | "domainInfo", Table>;
+  } = installed as
+    & typeof installed
+    & Record<"page" | "domainInfo" | "vmEvent", Table>;
   assertEquals(page, { size: PAGE_SIZE });
   // Two sizes are known, of older releases and of newer ones
   assert((sizes as readonly number[]).includes(size!), `${size}`);
+  assert((eventSizes as readonly number[]).includes(eventSize!));
   assertEquals<unknown>(
-    { domainInfo, ...rest, constants },
-    { domainInfo: installedDomainInfo, ...others },
+    { domainInfo, vmEvent, ...rest, constants },
+    { domainInfo: installedDomainInfo, vmEvent: installedVmEvent, ...others },
   );
 });
 

@@ -32,6 +32,17 @@ export const constants = {
   XENMEM_resource_ioreq_server: 0,
   XENMEM_resource_ioreq_server_frame_ioreq_0: 1,
 
+  /** What a guest may do with a page (public/memory.h) */
+  XENMEM_access_rx: 5,
+  XENMEM_access_rwx: 7,
+
+  /** What an event tells, and what an answer asks for (public/vm_event.h) */
+  VM_EVENT_REASON_MEM_ACCESS: 1,
+  VM_EVENT_FLAG_VCPU_PAUSED: 1,
+  VM_EVENT_FLAG_EMULATE: 4,
+  VM_EVENT_FLAG_EMULATE_NOWRITE: 8,
+  MEM_ACCESS_W: 2,
+
   /** Progress of an I/O request (public/hvm/ioreq.h) */
   STATE_IOREQ_READY: 1,
   STATE_IOREQ_INPROCESS: 2,

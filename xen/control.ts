@@ -1,7 +1,13 @@
 import { constants } from "./constants.ts";
 import { LibraryError, XenError } from "./errors.ts";
 import { xenctrl } from "./ffi.ts";
-import { domainInfo, hvmCpu, vcpuContext, vcpuInfo } from "./layouts.ts";
+import {
+  domainInfo,
+  hvmCpu,
+  PAGE_SIZE,
+  vcpuContext,
+  vcpuInfo,
+} from "./layouts.ts";
 import { type Libraries, missing, openEach, sonames } from "./libraries.ts";
 
 /** Bytes of the state of a virtual CPU; those of 4.22 are about 1100 */
@@ -18,6 +24,19 @@ function noDom0(error: XenError): LibraryError {
     `This is no Xen Dom0, or its privcmd driver is not loaded: ${error.message}`,
     { cause: error },
   );
+}
+
+/** What a guest may do with a page before it is told (public/memory.h). */
+export const pageAccesses = {
+  "r-x": constants.XENMEM_access_rx,
+  "rwx": constants.XENMEM_access_rwx,
+} as const;
+
+/** The page on which a guest's events come. */
+export interface RingPage extends Disposable {
+  readonly bytes: ArrayBuffer;
+  /** Port of their channel, on the guest's side */
+  readonly port: number;
 }
 
 /**
@@ -105,6 +124,68 @@ export class XenControl implements Disposable {
   #check(call: string, result: number): number {
     if (result < 0) throw new XenError(call, errno(this.#libraries));
     return result;
+  }
+
+  /**
+   * Begins to tell what happens in a guest: makes a ring and its channel.
+   *
+   * @throws {XenError} If Xen refuses: EINVAL or EOPNOTSUPP for a PV guest,
+   *   EBUSY if another process listens, or one that died did
+   */
+  enableMonitor(domain: number): RingPage {
+    const port = new Uint32Array(1);
+    const page = this.#library.symbols.xc_monitor_enable(
+      this.#handle,
+      domain,
+      new Uint8Array(port.buffer),
+    );
+    if (page === null) {
+      throw new XenError("xc_monitor_enable", errno(this.#libraries));
+    }
+    const { munmap } = this.#libraries.libc.symbols;
+    return {
+      bytes: Deno.UnsafePointerView.getArrayBuffer(page, PAGE_SIZE),
+      port: port[0]!,
+      [Symbol.dispose]: () => void munmap(page, BigInt(PAGE_SIZE)),
+    };
+  }
+
+  /**
+   * Tells nothing any more. What pages allow stays, and so does a virtual CPU
+   * that waits for an answer.
+   *
+   * @throws {XenError} If Xen refuses: EBUSY while the ring is full
+   */
+  disableMonitor(domain: number): void {
+    const { xc_monitor_disable } = this.#library.symbols;
+    this.#check(
+      "xc_monitor_disable",
+      xc_monitor_disable(this.#handle, domain),
+    );
+  }
+
+  /**
+   * Changes what a guest may do with pages before it is told.
+   *
+   * @param frames Guest frames, any number
+   * @throws {XenError} If Xen refuses a page, with those before it done: EINVAL
+   *   on processors of AMD, ENODEV if nobody listens
+   */
+  setAccess(
+    domain: number,
+    frames: readonly bigint[],
+    access: keyof typeof pageAccesses,
+  ): void {
+    this.#check(
+      "xc_set_mem_access_multi",
+      this.#library.symbols.xc_set_mem_access_multi(
+        this.#handle,
+        domain,
+        new Uint8Array(frames.length).fill(pageAccesses[access]),
+        new Uint8Array(new BigUint64Array(frames).buffer),
+        frames.length,
+      ),
+    );
   }
 
   /** Version of the hypervisor: `4.17.7`. */

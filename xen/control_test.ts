@@ -250,6 +250,24 @@ Deno.test("an address is translated, and one that nothing is mapped to is not", 
   assertEquals(control.translate(3, 0, 0x30n), undefined);
 });
 
+Deno.test("a guest's events come on a page, with the port of their channel", () => {
+  using control = new XenControl(libraries, [paths.current]);
+  {
+    using page = control.enableMonitor(3);
+    assertEquals(page.port, 43);
+    assertEquals(new Uint8Array(page.bytes), new Uint8Array(4096).fill(3));
+  }
+  control.disableMonitor(3);
+});
+
+Deno.test("what pages allow is set for any number of them", () => {
+  using control = new XenControl(libraries, [paths.current]);
+  control.setAccess(3, [], "r-x");
+  control.setAccess(3, [0n, 15n], "r-x");
+  control.setAccess(3, [7n], "rwx");
+  assertThrows(() => control.setAccess(3, [7n, 16n], "rwx"), XenError);
+});
+
 Deno.test("a library of Arm is taken, and says that it cannot translate", () => {
   using control = new XenControl(libraries, [paths.arm]);
   assertThrows(
@@ -280,6 +298,9 @@ Deno.test("what is asked of a domain that is gone fails with Xen's error", async
     ["xc_domain_shutdown", () => control.reboot(4)],
     ["xc_vcpu_getcontext", () => void control.vcpuContext(4, 0)],
     ["xc_vcpu_getinfo", () => void control.vcpuInfo(4, 0)],
+    ["xc_monitor_enable", () => control.enableMonitor(4)],
+    ["xc_monitor_disable", () => control.disableMonitor(4)],
+    ["xc_set_mem_access_multi", () => control.setAccess(4, [1n], "rwx")],
   ];
   for (const [call, use] of calls) {
     const error = assertThrows(use, XenError);

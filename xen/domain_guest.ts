@@ -53,13 +53,10 @@ export abstract class DomainGuest<C extends CpuState> extends PagedGuest {
   /**
    * Keeps the guest from writing to ranges as far as it can be kept from it.
    *
-   * @param bearsReadOnly Whether the kernel bears page tables that are not as
-   *   it made them
    * @param stopped Gets each write that did not land, before the guest goes on
    */
   abstract protect(
     ranges: readonly InvariantRange[],
-    bearsReadOnly: boolean,
     stopped: (write: StoppedWrite) => void,
   ): Protection;
 
@@ -131,8 +128,9 @@ export abstract class DomainGuest<C extends CpuState> extends PagedGuest {
   protected note(pause?: "working" | "working, paused before"): void {
     const attack = this.#hold === "attack";
     const { protection } = this;
-    const isFree = protection.entries.length === 0 &&
-      protection.server === undefined && !protection.readOnly?.length;
+    const { entries, server, trapped = [], readOnly = [] } = protection;
+    const isFree = server === undefined &&
+      entries.length + trapped.length + readOnly.length === 0;
     if (pause === undefined && !attack && isFree) {
       this.journal?.clear();
       return;

@@ -110,6 +110,31 @@ export const xenctrl = {
     ],
     result: "i32",
   },
+  xc_monitor_enable: {
+    parameters: [
+      "pointer", // xc_interface *xch
+      "u32", // uint32_t domain_id
+      "buffer", // uint32_t *port
+    ],
+    result: "pointer", // void *, to be unmapped
+  },
+  xc_monitor_disable: {
+    parameters: [
+      "pointer", // xc_interface *xch
+      "u32", // uint32_t domain_id
+    ],
+    result: "i32",
+  },
+  xc_set_mem_access_multi: {
+    parameters: [
+      "pointer", // xc_interface *xch
+      "u32", // uint32_t domain_id
+      "buffer", // uint8_t *access
+      "buffer", // uint64_t *pages
+      "u32", // uint32_t nr
+    ],
+    result: "i32",
+  },
 } as const satisfies Deno.ForeignLibraryInterface;
 
 /** libxenforeignmemory: maps guest frames. */
@@ -465,6 +490,7 @@ export const libc = {
     parameters: ["pointer"], // void *ptr
     result: "void",
   },
+  munmap: fileMemory.munmap,
   memcmp: {
     parameters: [
       "pointer", // const void *s1

@@ -9,9 +9,15 @@ import { decodeHvmCpu } from "./hvm_cpu.ts";
 import type { Journal, ProtectionNote } from "./journal.ts";
 import { mappedFrames } from "./mapped_frames.ts";
 import type { Levels } from "./page_walk.ts";
-import type { InvariantRange, Protection, StoppedWrite } from "./protection.ts";
+import type {
+  InvariantRange,
+  Protection,
+  Rung,
+  StoppedWrite,
+} from "./protection.ts";
 import type { GatedWrite } from "./gate_requests.ts";
 import { WriteGate } from "./write_gate.ts";
+import { endWriteTrap, WriteTrap } from "./write_trap.ts";
 
 const CR4_LA57 = 1n << 12n;
 
@@ -30,10 +36,12 @@ function levelsOf(host: XenHost, { id, name }: Domain): Levels {
 /** A guest with hardware virtualization, PVH or HVM, with a 64-bit kernel. */
 export class HvmGuest extends DomainGuest<HvmCpuState> {
   #loop: EventLoop | undefined;
+  #trap: WriteTrap | undefined;
   #gate: WriteGate | undefined;
   /** Guest frames that the gate closes */
   #gated: readonly bigint[] = [];
   /** What keeps the guest from writing because of us */
+  #trapped: readonly bigint[] = [];
   #server: number | undefined;
   #readOnly: readonly bigint[] = [];
 
@@ -70,35 +78,63 @@ export class HvmGuest extends DomainGuest<HvmCpuState> {
   }
 
   /**
-   * Lets writes to data go to a write gate, and has writes to code discarded,
-   * which are not told. What Xen refuses stays as it is.
+   * Has writes trapped or, where the processor cannot, lets those to data go to
+   * a write gate and those to code be discarded, which are not told. What Xen
+   * refuses stays as it is.
    *
    * @throws {UnreadableMemoryError} If one page is not mapped
    */
   override protect(
     ranges: readonly InvariantRange[],
-    _bearsReadOnly: boolean,
     stopped: (write: StoppedWrite) => void,
   ): Protection {
-    const rungs = ranges.map(({ sealable }) =>
-      sealable && this.#loop !== undefined ? "gate" as const : "poll" as const
-    );
-    const wanted = ranges.filter((_, index) => rungs[index] === "gate");
-    const data = this.#frames(wanted.filter(({ kind }) => kind === "data"));
-    const code = this.#frames(wanted.filter(({ kind }) => kind === "code"));
-    try {
-      if (data.length > 0) this.#close(data, stopped);
-      if (code.length > 0) this.#makeReadOnly(code);
-      return { rungs, entries: 0 };
-    } catch (error) {
-      if (!(error instanceof XenError) || error.code === "ESRCH") throw error;
-      this.unprotect();
-      return {
-        rungs: ranges.map(() => "poll"),
-        entries: 0,
-        refused: error.message,
-      };
+    const rungs: Rung[] = ranges.map(() => "poll");
+    let refused: string | undefined;
+    for (const rung of ["trap", "gate"] as const) {
+      const bears = (range: InvariantRange, index: number) =>
+        rungs[index] === "poll" && range.rungs.includes(rung);
+      const wanted = ranges.filter(bears);
+      if (wanted.length === 0 || this.#loop === undefined) continue;
+      try {
+        if (rung === "trap") this.#trapWrites(wanted, stopped);
+        else this.#gateWrites(wanted, stopped);
+        ranges.forEach((range, index) => {
+          if (bears(range, index)) rungs[index] = rung;
+        });
+      } catch (error) {
+        const isRefusal = error instanceof RangeError ||
+          error instanceof XenError && error.code !== "ESRCH";
+        if (!isRefusal) throw error;
+        refused = error.message;
+        if (rung === "trap") this.#endTrap();
+        else this.#endGate();
+      }
     }
+    return {
+      rungs,
+      entries: 0,
+      ...(refused === undefined || !rungs.includes("poll") ? {} : { refused }),
+    };
+  }
+
+  #trapWrites(
+    ranges: readonly InvariantRange[],
+    stopped: (write: StoppedWrite) => void,
+  ): void {
+    this.#trapped = this.#frames(ranges);
+    this.note();
+    this.#trap ??= new WriteTrap(this.host, this.#loop!, this.domain, stopped);
+    this.#trap.close(this.#trapped);
+  }
+
+  #gateWrites(
+    ranges: readonly InvariantRange[],
+    stopped: (write: StoppedWrite) => void,
+  ): void {
+    const data = this.#frames(ranges.filter(({ kind }) => kind === "data"));
+    const code = this.#frames(ranges.filter(({ kind }) => kind === "code"));
+    if (data.length > 0) this.#close(data, stopped);
+    if (code.length > 0) this.#makeReadOnly(code);
   }
 
   #close(
@@ -146,9 +182,26 @@ export class HvmGuest extends DomainGuest<HvmCpuState> {
 
   /** Lets the guest write to every page again. */
   override unprotect(): string | undefined {
-    const pages = this.#gated.length + this.#readOnly.length;
-    const { id } = this.domain;
+    const pages = this.#trapped.length + this.#gated.length +
+      this.#readOnly.length;
     const hadGate = this.#server !== undefined;
+    this.#endTrap();
+    this.#endGate();
+    if (pages > 0) return `${pages} pages are writable again`;
+    return hadGate ? "its write gate is open" : undefined;
+  }
+
+  #endTrap(): void {
+    if (this.#trap !== undefined) this.#trap[Symbol.dispose]();
+    else if (this.#trapped.length > 0) {
+      endWriteTrap(this.host, this.domain, this.#trapped);
+    }
+    this.#trap = undefined;
+    this.#trapped = [];
+    this.note();
+  }
+
+  #endGate(): void {
     if (this.#gate !== undefined) this.#gate[Symbol.dispose]();
     else if (this.#server !== undefined) {
       endWriteGate(this.host, this.domain, this.#server);
@@ -157,16 +210,17 @@ export class HvmGuest extends DomainGuest<HvmCpuState> {
     this.#server = undefined;
     this.#gated = [];
     if (this.#readOnly.length > 0) {
-      this.host.deviceModel.setMemoryType(id, this.#readOnly, "writable");
+      const { deviceModel } = this.host;
+      deviceModel.setMemoryType(this.domain.id, this.#readOnly, "writable");
       this.#readOnly = [];
     }
     this.note();
-    if (pages > 0) return `${pages} pages are writable again`;
-    return hadGate ? "its write gate is open" : undefined;
   }
 
-  /** Gives every mapping back, and the gate of a guest that is gone. */
+  /** Gives every mapping back, and trap and gate of a guest that is gone. */
   override [Symbol.dispose](): void {
+    this.#trap?.[Symbol.dispose]();
+    this.#trap = undefined;
     this.#gate?.[Symbol.dispose]();
     this.#gate = undefined;
     super[Symbol.dispose]();
@@ -175,12 +229,16 @@ export class HvmGuest extends DomainGuest<HvmCpuState> {
   protected override get protection(): ProtectionNote {
     return {
       entries: [],
+      ...(this.#trapped.length === 0 ? {} : { trapped: this.#trapped }),
       ...(this.#server === undefined ? {} : { server: this.#server }),
       ...(this.#readOnly.length === 0 ? {} : { readOnly: this.#readOnly }),
     };
   }
 
-  protected override adopt({ server, readOnly = [] }: ProtectionNote): void {
+  protected override adopt(
+    { trapped = [], server, readOnly = [] }: ProtectionNote,
+  ): void {
+    this.#trapped = trapped;
     this.#server = server;
     this.#readOnly = readOnly;
   }

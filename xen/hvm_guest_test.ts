@@ -18,7 +18,7 @@ const REGION = {
   start: START,
   size: PAGE_SIZE,
   kind: "data",
-  sealable: true,
+  rungs: ["trap", "gate", "poll"],
 } as const;
 
 const domain: Domain = {
@@ -173,7 +173,7 @@ Deno.test("a guest that is being taken apart is gone", () => {
 Deno.test("without an event loop nothing is protected, and nothing changed for it", () => {
   using setting = new Setting();
   const guest = setting.guest();
-  assertEquals(guest.protect([REGION], true, () => {}), {
+  assertEquals(guest.protect([REGION], () => {}), {
     rungs: ["poll"],
     entries: 0,
   });

@@ -25,6 +25,8 @@ export interface ProtectionNote {
   readonly entries: readonly ProtectedEntry[];
   /** Id of the ioreq server of a write gate */
   readonly server?: number;
+  /** Guest frames that a write trap closes */
+  readonly trapped?: readonly bigint[];
   /** Guest frames that discard writes */
   readonly readOnly?: readonly bigint[];
 }
@@ -250,7 +252,7 @@ function parse(text: string): JournalState | undefined {
     return undefined;
   }
   if (typeof json !== "object" || json === null) return undefined;
-  const { version, uuid, entries, server, readOnly, pause, attack } =
+  const { version, uuid, entries, trapped, server, readOnly, pause, attack } =
     json as Record<string, unknown>;
   if (version !== VERSION || typeof uuid !== "string") return undefined;
   if (!Array.isArray(entries)) return undefined;
@@ -266,6 +268,7 @@ function parse(text: string): JournalState | undefined {
         return [];
       }
     }).filter(({ address }) => address % BigInt(PAGE_SIZE) === 0n),
+    ...(Array.isArray(trapped) ? { trapped: trapped.flatMap(parseFrame) } : {}),
     ...(isServer(server) ? { server } : {}),
     ...(Array.isArray(readOnly)
       ? { readOnly: readOnly.flatMap(parseFrame) }

@@ -119,6 +119,32 @@ export const ioreqBits = {
   df: 64,
 } as const;
 
+/**
+ * `vm_event_t` (public/vm_event.h): something that happened in a guest. The
+ * offsets hold for 4.14 to 4.22; the size grew with the registers, from version
+ * 6 (4.14) to 7.
+ */
+export const vmEvent = {
+  sizes: [384, 400],
+  version: 0, // u32, VM_EVENT_INTERFACE_VERSION
+  flags: 4, // u32, VM_EVENT_FLAG_*
+  reason: 8, // u32, VM_EVENT_REASON_*
+  vcpu_id: 12, // u32
+  gfn: 24, // u64, u.mem_access
+  offset: 32, // u64
+  access: 48, // u32, MEM_ACCESS_*
+  rip: 208, // u64, data.regs.x86
+} as const;
+
+/** The ring of `vm_event_t`, a `vm_event_sring_t` (public/io/ring.h) */
+export const vmEventRing = {
+  req_prod: 0, // u32
+  req_event: 4, // u32
+  rsp_prod: 8, // u32
+  rsp_event: 12, // u32
+  ring: 64, // entries
+} as const;
+
 /** `struct pollfd` (poll.h) */
 export const pollfd = {
   size: 8,

@@ -1,6 +1,8 @@
 /**
  * How a guest is kept from writing to a range of its memory.
  *
+ * - `trap`: each write is dropped and told at once (a PVH or HVM guest's pages
+ *   that `mem_access` lets it read and execute; processors of Intel)
  * - `gate`: of data, each write is dropped and told at once, whoever makes it
  *   (a PVH or HVM guest's pages of type `HVMMEM_ioreq_server`); of code, each
  *   write is dropped (`HVMMEM_ram_ro`)
@@ -8,7 +10,7 @@
  *   ask Xen to write in spite of that
  * - `poll`: not at all; what it wrote is found
  */
-export const rungs = ["gate", "protect", "poll"] as const;
+export const rungs = ["trap", "gate", "protect", "poll"] as const;
 export type Rung = typeof rungs[number];
 
 /** A range of a guest's memory that nobody but its own kernel may change. */
@@ -18,8 +20,8 @@ export interface InvariantRange {
   /** Bytes, a multiple of the page size */
   readonly size: number;
   readonly kind: "code" | "data";
-  /** Whether nobody writes to it, and no data in it is executed */
-  readonly sealable: boolean;
+  /** What it bears, and may be done to it */
+  readonly rungs: readonly Rung[];
 }
 
 /** A write that did not land. */
@@ -31,8 +33,8 @@ export interface StoppedWrite {
   /** Guest frame, and where on it the first byte lies */
   readonly frame: bigint;
   readonly offset: number;
-  /** Bytes in all */
-  readonly size: number;
+  /** Bytes in all, where that is known */
+  readonly size?: number;
   /** What was to be written, where that is known */
   readonly data?: Uint8Array;
 }

@@ -126,19 +126,16 @@ export class PvGuest extends DomainGuest<PvCpuState> {
    * paused for as long as that takes: only then no processor goes on with an
    * old translation.
    *
-   * @param ranges Page aligned
-   * @param bearsReadOnly Without it, nothing is done
+   * @param ranges Page aligned; those that bear it
    * @throws {UnreadableMemoryError} If one page is not mapped
    * @throws {XenError} If Xen refuses
    */
-  override protect(
-    ranges: readonly InvariantRange[],
-    bearsReadOnly: boolean,
-  ): Protection {
-    const rung = bearsReadOnly ? "protect" : "poll";
+  override protect(ranges: readonly InvariantRange[]): Protection {
+    const bears = ({ rungs }: InvariantRange) => rungs.includes("protect");
+    const bearing = ranges.filter(bears);
     return {
-      rungs: ranges.map(() => rung),
-      entries: bearsReadOnly ? this.#makeReadOnly(ranges) : 0,
+      rungs: ranges.map((range) => bears(range) ? "protect" : "poll"),
+      entries: bearing.length === 0 ? 0 : this.#makeReadOnly(bearing),
     };
   }
 

@@ -22,7 +22,7 @@ const REGION = {
   start: START,
   size: 2 * PAGE_SIZE,
   kind: "code",
-  sealable: false,
+  rungs: ["protect", "poll"],
 } as const;
 
 const domain: Domain = {
@@ -172,7 +172,7 @@ Deno.test("protecting makes every mapping read-only while the guest stands still
   setting.setEntry(START, setting.entry(START) | entryBits.dirty);
   const before = setting.entry(START);
   const guest = setting.guest();
-  assertEquals(guest.protect([REGION], true).entries, 3);
+  assertEquals(guest.protect([REGION]).entries, 3);
   assertEquals(
     setting.writable(START, SECOND, DIRECT_MAP, DIRECT_MAP + 0x1000n),
     [false, false, false, true],
@@ -180,7 +180,7 @@ Deno.test("protecting makes every mapping read-only while the guest stands still
   assertEquals(setting.entry(START), before & ~entryBits.writable);
   assertEquals(xen.calls, ["pause", "update 3", "unpause"]);
   assertEquals(xen.pauses, 0);
-  assertEquals(guest.protect([REGION], true).entries, 0);
+  assertEquals(guest.protect([REGION]).entries, 0);
 });
 
 Deno.test("what is changed is found after the guest has stopped", () => {
@@ -189,7 +189,7 @@ Deno.test("what is changed is found after the guest has stopped", () => {
   const guest = setting.guest();
   xen.onPause = () =>
     void machine.map(xen.root, DIRECT_MAP, { frame: frames[0]! });
-  assertEquals(guest.protect([REGION], true).entries, 3);
+  assertEquals(guest.protect([REGION]).entries, 3);
 });
 
 Deno.test("the journal is written before the first entry is changed", () => {
@@ -198,7 +198,7 @@ Deno.test("the journal is written before the first entry is changed", () => {
   const guest = setting.guest();
   xen.onPause = () => assertEquals(setting.journal?.pause, "working");
   xen.refuses = () => true;
-  assertThrows(() => guest.protect([REGION], true), XenError, "mmu_update");
+  assertThrows(() => guest.protect([REGION]), XenError, "mmu_update");
   assertEquals(xen.pauses, 0);
   assertEquals(setting.journal?.entries.length, 2);
   assertEquals(setting.journal?.pause, undefined);
@@ -208,7 +208,7 @@ Deno.test("unprotecting gives back what was taken, and leaves no journal", () =>
   using setting = new Setting();
   const guest = setting.guest();
   const before = [setting.entry(START), setting.entry(SECOND)];
-  guest.protect([REGION], true);
+  guest.protect([REGION]);
   assertEquals(guest.unprotect(), "2 page-table entries are writable again");
   assertEquals([setting.entry(START), setting.entry(SECOND)], before);
   assertEquals(setting.journal, undefined);
@@ -219,7 +219,7 @@ Deno.test("what Xen refuses to make writable hides no other, and stays noted", (
   using setting = new Setting();
   const { xen } = setting;
   const guest = setting.guest();
-  guest.protect([REGION], true);
+  guest.protect([REGION]);
   const { index } = setting.machine.leaf(xen.root, START);
   xen.refuses = (update) => update.index === index;
   assertEquals(guest.unprotect(), "1 page-table entries are writable again");
@@ -247,7 +247,7 @@ Deno.test("a guest of which nothing was protected is not even paused", () => {
 Deno.test("a guest that an operator let run after an attack leaves no note of it", () => {
   using setting = new Setting();
   const guest = setting.guest();
-  guest.protect([REGION], true);
+  guest.protect([REGION]);
   guest.pauseForAttack();
   setting.xen.pauses = 0;
   guest.unprotect();
@@ -273,7 +273,7 @@ Deno.test("a page that was read-only before stays so", () => {
   using setting = new Setting();
   setting.setEntry(START, setting.entry(START) & ~entryBits.writable);
   const guest = setting.guest();
-  assertEquals(guest.protect([REGION], true).entries, 1);
+  assertEquals(guest.protect([REGION]).entries, 1);
   assertEquals(guest.unprotect(), "1 page-table entries are writable again");
   assertEquals(setting.writable(START, SECOND), [false, true]);
 });
@@ -282,7 +282,7 @@ Deno.test("an entry that leads elsewhere by now is left alone", () => {
   using setting = new Setting();
   const { machine, xen } = setting;
   const guest = setting.guest();
-  guest.protect([REGION], true);
+  guest.protect([REGION]);
   machine.map(xen.root, START, { flags: entryBits.present });
   assertEquals(guest.unprotect(), "1 page-table entries are writable again");
   assertEquals(setting.writable(START, SECOND), [false, true]);
@@ -292,7 +292,7 @@ Deno.test("a region that is not mapped is not half protected", () => {
   using setting = new Setting();
   const guest = setting.guest();
   setting.setEntry(SECOND, 0n);
-  assertThrows(() => guest.protect([REGION], true), UnreadableMemoryError);
+  assertThrows(() => guest.protect([REGION]), UnreadableMemoryError);
   assertEquals(setting.writable(START), [true]);
   assertEquals(setting.xen.pauses, 0);
   assertEquals(setting.journal, undefined);
@@ -301,7 +301,7 @@ Deno.test("a region that is not mapped is not half protected", () => {
 Deno.test("a guest without a journal is only looked at", () => {
   using setting = new Setting();
   using guest = new PvGuest(setting.xen.host, domain);
-  assertThrows(() => guest.protect([REGION], true), TypeError);
+  assertThrows(() => guest.protect([REGION]), TypeError);
   assertEquals(setting.xen.calls, []);
 });
 
@@ -337,7 +337,7 @@ Deno.test("an operator's pause is not undone", () => {
   using setting = new Setting();
   setting.xen.pauses = 1;
   const guest = setting.guest();
-  guest.protect([REGION], true);
+  guest.protect([REGION]);
   guest.hold();
   guest.endHold();
   guest.unprotect();
@@ -362,7 +362,7 @@ Deno.test("a hold that an operator ended leaves no note", () => {
     setting.xen.pauses = 0;
     if (notice === "held") assertEquals(guest.held, false);
     else {
-      guest.protect([REGION], true);
+      guest.protect([REGION]);
       guest.unprotect();
     }
     guest.endHold();
@@ -388,7 +388,7 @@ Deno.test("a guest runs on when a monitor is killed that held it", () => {
     using setting = new Setting();
     setting.xen.pauses = pausedBefore;
     const guest = setting.guest();
-    guest.protect([REGION], true);
+    guest.protect([REGION]);
     guest.hold();
     assertEquals(
       setting.guest().recover(false)?.startsWith(
@@ -435,7 +435,7 @@ Deno.test("a kill while a hold becomes the pause after an attack leaves that pau
 
 Deno.test("what a killed monitor left behind is undone by the next one", () => {
   using setting = new Setting();
-  setting.guest().protect([REGION], true);
+  setting.guest().protect([REGION]);
   assertEquals(setting.writable(START, SECOND), [false, false]);
   const next = setting.guest();
   assertEquals(next.recover(false), "2 page-table entries are writable again");
@@ -453,7 +453,7 @@ function pausesAfterKill(before: number, own = 1): number {
   setting.xen.onPause = () => {
     then = Deno.readTextFileSync(path);
   };
-  setting.guest().protect([REGION], true);
+  setting.guest().protect([REGION]);
   setting.end();
   setting.xen.onPause = () => {};
   setting.xen.pauses += own;
@@ -476,7 +476,7 @@ Deno.test("a kill at work does not lose the pause after an attack", () => {
   using setting = new Setting();
   const guest = setting.guest();
   guest.pauseForAttack();
-  guest.protect([REGION], true);
+  guest.protect([REGION]);
   assertEquals(setting.journal?.attack, true);
   let during: KeptState | undefined;
   setting.xen.onPause = () => during = setting.journal;
@@ -487,7 +487,7 @@ Deno.test("a kill at work does not lose the pause after an attack", () => {
 
 Deno.test("a pause that nobody noted is told", () => {
   using setting = new Setting();
-  setting.guest().protect([REGION], true);
+  setting.guest().protect([REGION]);
   setting.xen.pauses = 1;
   const told = setting.guest().recover(false);
   assertStringIncludes(told ?? "", `xl unpause ${domain.id}`);
@@ -541,7 +541,7 @@ Deno.test("a pause after an attack stays until it is released", () => {
 
 Deno.test("a journal of another domain is not acted upon", () => {
   using setting = new Setting();
-  setting.guest().protect([REGION], true);
+  setting.guest().protect([REGION]);
   setting.end();
   const calls = setting.xen.calls.length;
   using journal = new Journal(domain.id, setting.folder);
@@ -591,7 +591,7 @@ Deno.test("nothing stays mapped of a guest that is given back", () => {
   const guest = setting.guest();
   guest.compare(START, new Uint8Array(2 * PAGE_SIZE));
   guest.read(START, 10);
-  guest.protect([REGION], true);
+  guest.protect([REGION]);
   assert(setting.machine.mappedPages > 2);
   guest[Symbol.dispose]();
   assertEquals(setting.machine.mappedPages, 0);

@@ -1,7 +1,7 @@
 import { XenError } from "./errors.ts";
 
 /** What Xen says of a domain, or of something of it, that does not exist */
-const GONE = ["EINVAL", "ENOENT", "ESRCH"];
+const GONE = ["EINVAL", "ENODEV", "ENOENT", "ESRCH"];
 
 /**
  * Undoes something in Xen that may be gone already, and its domain with it.

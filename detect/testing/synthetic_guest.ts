@@ -205,11 +205,12 @@ export class SyntheticGuest implements GuardedGuest {
   /** As a guest does whose page-table entries are made read-only. */
   protect(
     ranges: readonly InvariantRange[],
-    bearsReadOnly: boolean,
     stopped: (write: StoppedWrite) => void,
   ): Protection {
     this.stopped = stopped;
-    if (!bearsReadOnly) return { rungs: ranges.map(() => "poll"), entries: 0 };
+    if (!ranges.every(({ rungs }) => rungs.includes("protect"))) {
+      return { rungs: ranges.map(() => "poll"), entries: 0 };
+    }
     this.calls.push("protect");
     const frames = new Set(
       ranges.flatMap(({ start, size }) =>

@@ -4,7 +4,7 @@ import type { Context } from "./context.ts";
 export function protectAll({ guest, profile }: Context): number {
   const ranges = profile.regions.map((region) => ({
     ...region,
-    sealable: false,
+    rungs: ["protect"] as const,
   }));
-  return guest.protect(ranges, true).entries;
+  return guest.protect(ranges).entries;
 }

@@ -21,6 +21,7 @@
 #include <xentoollog.h>
 #include <xen/io/xenbus.h>
 #include <xen/sched.h>
+#include <xen/vm_event.h>
 #include <xen/version.h>
 
 static const char *separator;
@@ -171,6 +172,26 @@ int main(void)
 	IOREQ_BITS(df, 1);
 	end();
 
+	begin("vmEvent");
+	entry("size", sizeof(vm_event_request_t));
+	OFFSET(vm_event_request_t, version);
+	OFFSET(vm_event_request_t, flags);
+	OFFSET(vm_event_request_t, reason);
+	OFFSET(vm_event_request_t, vcpu_id);
+	entry("gfn", offsetof(vm_event_request_t, u.mem_access.gfn));
+	entry("offset", offsetof(vm_event_request_t, u.mem_access.offset));
+	entry("access", offsetof(vm_event_request_t, u.mem_access.flags));
+	entry("rip", offsetof(vm_event_request_t, data.regs.x86.rip));
+	end();
+
+	begin("vmEventRing");
+	OFFSET(vm_event_sring_t, req_prod);
+	OFFSET(vm_event_sring_t, req_event);
+	OFFSET(vm_event_sring_t, rsp_prod);
+	OFFSET(vm_event_sring_t, rsp_event);
+	OFFSET(vm_event_sring_t, ring);
+	end();
+
 	begin("pollfd");
 	entry("size", sizeof(struct pollfd));
 	OFFSET(struct pollfd, fd);
@@ -192,6 +213,13 @@ int main(void)
 	NUMBER(XENMEM_resource_ioreq_server);
 	entry("XENMEM_resource_ioreq_server_frame_ioreq_0",
 	      XENMEM_resource_ioreq_server_frame_ioreq(0));
+	NUMBER(XENMEM_access_rx);
+	NUMBER(XENMEM_access_rwx);
+	NUMBER(VM_EVENT_REASON_MEM_ACCESS);
+	NUMBER(VM_EVENT_FLAG_VCPU_PAUSED);
+	NUMBER(VM_EVENT_FLAG_EMULATE);
+	NUMBER(VM_EVENT_FLAG_EMULATE_NOWRITE);
+	NUMBER(MEM_ACCESS_W);
 	NUMBER(STATE_IOREQ_READY);
 	NUMBER(STATE_IOREQ_INPROCESS);
 	NUMBER(STATE_IORESP_READY);

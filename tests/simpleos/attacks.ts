@@ -11,3 +11,6 @@ export const ATTACKS = [
   "data_attack_swap",
   "mute_attack",
 ] as const;
+
+/** One of them. */
+export type Attack = typeof ATTACKS[number];

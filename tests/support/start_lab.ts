@@ -1,4 +1,4 @@
-import { Lab } from "../lab/mod.ts";
+import { Lab, type LabConfig } from "../lab/mod.ts";
 import { buildXkmon } from "./build_xkmon.ts";
 
 /** Where xkmon lies in Dom0. */
@@ -10,8 +10,9 @@ export const XKMON = "/root/xkmon";
 export const LIMIT = 180_000;
 
 /** A lab whose Dom0 has the file that `build.sh` made, and nothing else of xkmon. */
-export async function startLab(): Promise<Lab> {
+export async function startLab(config: LabConfig = {}): Promise<Lab> {
   return await Lab.start({
+    ...config,
     files: [{ from: await buildXkmon(), to: XKMON, mode: 0o755 }],
   });
 }

@@ -1,0 +1,231 @@
+import {
+  assert,
+  assertEquals,
+  assertMatch,
+  assertNotEquals,
+} from "@std/assert";
+import type { Lab } from "../lab/mod.ts";
+import type { Attack } from "../simpleos/attacks.ts";
+import { ATTACKS, type SimpleOS } from "../simpleos/guest.ts";
+import { abandon } from "./abandon.ts";
+import { assertFindings } from "./assert_findings.ts";
+import { assertStandsStill } from "./assert_stands_still.ts";
+import type { ExpectedFinding } from "./expected_findings.ts";
+import { addressOf, pointerTo } from "./expected_values.ts";
+import { freshGuest } from "./fresh_guest.ts";
+import { hasJournal } from "./has_journal.ts";
+import { Monitor } from "./monitor.ts";
+import { runXkmon } from "./run_xkmon.ts";
+
+const GUARD = ["--dom", "simpleos"];
+const PVH = { type: "pvh" } as const;
+/** No pass but the first: what is told comes from what stops writes */
+const NO_PASSES = ["--interval", "3600"];
+
+/** The guest waits for an answer to a write. */
+async function assertWaits(simpleos: SimpleOS): Promise<void> {
+  await simpleos.lab.run("sleep 2");
+  await assertStandsStill(simpleos);
+}
+
+/** How writes are stopped, and what of it a test can see. */
+export interface StoppedWrites {
+  readonly rung: "trap" | "gate";
+  /** Attacks that go around it, with what tells them then */
+  readonly lands: Readonly<Partial<Record<Attack, "compare">>>;
+  /** Whether it is told what was to be written */
+  readonly tellsBytes: boolean;
+  /** Whether writes to code are told as well */
+  readonly tellsCode: boolean;
+}
+
+/** What must be told of `data_attack`. */
+function stoppedData({ tellsBytes }: StoppedWrites): ExpectedFinding {
+  return {
+    rule: "XK-002",
+    seen: "stop",
+    method: "direct write",
+    what: "sys_call_table",
+    symbol: "shutdown_p",
+    address: addressOf("shutdown_p"),
+    expected: pointerTo("shutdown"),
+    ...(tellsBytes ? { attempted: pointerTo("empty") } : {}),
+    ipSymbol: /^data_attack\+/,
+  };
+}
+
+/** The guest's own system call, and what it calls, are as they were. */
+async function assertCanBeShutDown(simpleos: SimpleOS): Promise<void> {
+  await simpleos.send("shutdown");
+  await simpleos.guest.waitForState((state) => state === undefined, 30_000);
+}
+
+/** Nothing keeps the guest from writing. */
+async function assertWritable(simpleos: SimpleOS): Promise<void> {
+  assertEquals(await simpleos.command("data_attack"), "done");
+  assertEquals(await simpleos.command("shutdown"), "shutdown returned");
+}
+
+/** Steps of a test on a lab whose host stops a PVH guest's writes in one way. */
+export async function stoppedWriteSteps(
+  t: Deno.TestContext,
+  lab: Lab,
+  writes: StoppedWrites,
+): Promise<void> {
+  const { rung, lands, tellsCode } = writes;
+  await t.step(
+    "keeps a PVH guest from writing to text and invariant data",
+    async () => {
+      await using fresh = await freshGuest(lab, PVH);
+      await using monitor = await Monitor.start(lab, ...GUARD);
+      const { regions } = await monitor.armed(fresh.domid);
+      assert(regions!.length >= 3);
+      assertEquals(
+        new Set(regions!.map(({ rung }) => rung)),
+        new Set([rung]),
+      );
+      await fresh.simpleos.waitForTick();
+    },
+  );
+
+  await t.step(
+    "stops data_attack before it lands, and tells it at once",
+    async () => {
+      await using fresh = await freshGuest(lab, PVH);
+      const { simpleos, domid } = fresh;
+      await using monitor = await Monitor.start(lab, ...GUARD, ...NO_PASSES);
+      await monitor.armed(domid);
+      await simpleos.send("data_attack");
+      assertEquals((await monitor.response(domid)).response, "pause");
+      assertEquals(await simpleos.guest.state(), "--p---");
+      await assertFindings(await monitor.findings(domid), [
+        stoppedData(writes),
+      ]);
+      assertEquals((await monitor.stop()).code, 0);
+      assertEquals(await hasJournal(lab, domid), true);
+      await simpleos.guest.unpause();
+      await assertCanBeShutDown(simpleos);
+    },
+  );
+
+  await t.step(
+    tellsCode
+      ? "tells code_attack at once as well"
+      : "discards code_attack without a word",
+    async () => {
+      await using fresh = await freshGuest(lab, PVH);
+      const { simpleos, domid } = fresh;
+      await using monitor = await Monitor.start(
+        lab,
+        ...[...GUARD, ...NO_PASSES, "--on-attack", "report"],
+      );
+      await monitor.armed(domid);
+      await simpleos.command("code_attack");
+      // A second write, which the first one's event comes before
+      await simpleos.command("data_attack");
+      await monitor.waitFor(
+        "data_attack",
+        ({ finding }) => finding?.symbol === "shutdown_p",
+      );
+      assertEquals(
+        (await monitor.findings(domid)).map(({ symbol }) => symbol),
+        tellsCode ? ["shutdown", "shutdown_p"] : ["shutdown_p"],
+      );
+      await assertCanBeShutDown(simpleos);
+    },
+  );
+
+  let watcher: Monitor | undefined;
+  for (const attack of ATTACKS) {
+    const seenThen = lands[attack];
+    await t.step(
+      seenThen !== undefined
+        ? `does not stop ${attack}, which is found at the next pass`
+        : `keeps ${attack} from landing`,
+      async () => {
+        await using fresh = await freshGuest(lab, PVH);
+        const { simpleos, domid } = fresh;
+        watcher ??= await Monitor.start(
+          lab,
+          ...[...GUARD, "--wait", "--on-attack", "report"],
+        );
+        await watcher.armed(domid);
+        const checksum = await simpleos.command("checksum");
+        await simpleos.command(attack);
+        if (seenThen !== undefined) {
+          assertNotEquals(await simpleos.command("checksum"), checksum);
+          const { seen } = await watcher.finding(domid);
+          assertEquals(seen, seenThen);
+        } else {
+          assertEquals(await simpleos.command("checksum"), checksum);
+          await assertCanBeShutDown(simpleos);
+        }
+      },
+    );
+  }
+  await watcher?.stop();
+
+  await t.step("goes when the monitor ends", async () => {
+    await using fresh = await freshGuest(lab, PVH);
+    const { simpleos, domid } = fresh;
+    const monitor = await Monitor.start(lab, ...GUARD);
+    await monitor.armed(domid);
+    const { code } = await monitor.stop();
+    assertEquals(code, 0);
+    await monitor.notice(/protection is off, \d+ pages are writable again/);
+    assertEquals(await hasJournal(lab, domid), false);
+    await assertWritable(simpleos);
+  });
+
+  for (
+    const [name, undo] of [
+      ["xkmon release", async () => {
+        const { stdout, code } = await runXkmon(lab, "release", ...GUARD);
+        assertMatch(stdout, /released: .*writable again/);
+        assertEquals(code, 0);
+      }],
+      ["the next monitor", async () => {
+        await using next = await Monitor.start(lab, ...GUARD);
+        await next.notice(/an earlier monitor left .*writable again/);
+      }],
+    ] as const
+  ) {
+    await t.step(
+      `a guest that waits for a monitor which was killed goes on by ${name}`,
+      async () => {
+        await using fresh = await freshGuest(lab, PVH);
+        const { simpleos, domid } = fresh;
+        await abandon(lab, domid, ...GUARD, ...NO_PASSES);
+        const order = await simpleos.send("data_attack");
+        await assertWaits(simpleos);
+        await undo();
+        assertEquals(await simpleos.answer(order), "done");
+        assertEquals(await hasJournal(lab, domid), false);
+        // The write that was waited for was dropped
+        await assertCanBeShutDown(simpleos);
+      },
+    );
+  }
+
+  await t.step(
+    "a guest that waits for a monitor goes on when that is killed",
+    async () => {
+      await using fresh = await freshGuest(lab, PVH);
+      const { simpleos, domid } = fresh;
+      const killed = await Monitor.start(lab, ...GUARD, ...NO_PASSES);
+      await killed.armed(domid);
+      await killed.job.signal("SIGSTOP");
+      const order = await simpleos.send("data_attack");
+      await assertWaits(simpleos);
+
+      await killed.kill();
+      assertEquals(await simpleos.answer(order), "done");
+      assertEquals(await hasJournal(lab, domid), false);
+      assertMatch(
+        await killed.job.text("stderr"),
+        /the monitor of simpleos was killed: .*writable again/,
+      );
+      await assertWritable(simpleos);
+    },
+  );
+}

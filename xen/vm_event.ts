@@ -1,0 +1,74 @@
+import { constants } from "./constants.ts";
+import { vmEvent } from "./layouts.ts";
+
+/** Something that happened in a guest; its virtual CPU waits for the answer. */
+export type VmEvent =
+  & {
+    readonly vcpu: number;
+    /** Guest virtual address of the instruction */
+    readonly ip: bigint;
+  }
+  & (
+    | {
+      readonly kind: "memory";
+      /** Guest frame of the page, and where on it */
+      readonly frame: bigint;
+      readonly offset: number;
+      readonly writes: boolean;
+    }
+    | { readonly kind: "unknown"; readonly reason: number }
+  );
+
+/**
+ * What is to become of it.
+ *
+ * - `go on`: it is tried again, and told again unless the page allows it by then
+ * - `discard`: it happens as Xen's emulator does it, but nothing is written
+ */
+export type VmAnswer = "go on" | "discard";
+
+const {
+  VM_EVENT_FLAG_VCPU_PAUSED,
+  VM_EVENT_FLAG_EMULATE,
+  VM_EVENT_FLAG_EMULATE_NOWRITE,
+} = constants;
+
+const ANSWER_FLAGS: Readonly<Record<VmAnswer, number>> = {
+  "go on": 0,
+  // Without EMULATE nothing is emulated, and the write is only tried again
+  "discard": VM_EVENT_FLAG_EMULATE | VM_EVENT_FLAG_EMULATE_NOWRITE,
+};
+
+/**
+ * Reads a raw `vm_event_t` (public/vm_event.h).
+ *
+ * @param view A copy: who shares the ring may write to it at any time
+ */
+export function decodeVmEvent(view: DataView): VmEvent {
+  const u32 = (at: number) => view.getUint32(at, true);
+  const u64 = (at: number) => view.getBigUint64(at, true);
+  const common = { vcpu: u32(vmEvent.vcpu_id), ip: u64(vmEvent.rip) };
+  const reason = u32(vmEvent.reason);
+  if (reason !== constants.VM_EVENT_REASON_MEM_ACCESS) {
+    return { ...common, kind: "unknown", reason };
+  }
+  return {
+    ...common,
+    kind: "memory",
+    frame: u64(vmEvent.gfn),
+    offset: Number(u64(vmEvent.offset) & 0xfffn),
+    writes: (u32(vmEvent.access) & constants.MEM_ACCESS_W) !== 0,
+  };
+}
+
+/**
+ * Makes the answer of an event: the event itself with other flags, as Xen wants
+ * it (version, virtual CPU, reason and what it was about).
+ *
+ * @param view The event's copy, which becomes the answer
+ */
+export function encodeVmAnswer(view: DataView, answer: VmAnswer): void {
+  const paused = view.getUint32(vmEvent.flags, true) &
+    VM_EVENT_FLAG_VCPU_PAUSED;
+  view.setUint32(vmEvent.flags, paused | ANSWER_FLAGS[answer], true);
+}

@@ -1,0 +1,67 @@
+import { assertEquals } from "@std/assert";
+import { constants } from "./constants.ts";
+import { vmEvent } from "./layouts.ts";
+import { decodeVmEvent, encodeVmAnswer } from "./vm_event.ts";
+
+function event(fields: Record<number, number | bigint>): DataView {
+  const view = new DataView(new ArrayBuffer(vmEvent.sizes[1]));
+  for (const [at, value] of Object.entries(fields)) {
+    if (typeof value === "bigint") view.setBigUint64(Number(at), value, true);
+    else view.setUint32(Number(at), value, true);
+  }
+  return view;
+}
+
+const common = {
+  [vmEvent.version]: 7,
+  [vmEvent.flags]: constants.VM_EVENT_FLAG_VCPU_PAUSED,
+  [vmEvent.vcpu_id]: 1,
+  [vmEvent.rip]: 0xffff_ffff_8100_1234n,
+};
+const decoded = { vcpu: 1, ip: 0xffff_ffff_8100_1234n };
+
+Deno.test("an access to memory is read with its place", () => {
+  const fields = {
+    ...common,
+    [vmEvent.reason]: constants.VM_EVENT_REASON_MEM_ACCESS,
+    [vmEvent.gfn]: 0x1809n,
+    [vmEvent.offset]: 0x1030n,
+  };
+  for (const [access, writes] of [[1, false], [2, true], [11, true]] as const) {
+    assertEquals<unknown>(
+      decodeVmEvent(event({ ...fields, [vmEvent.access]: access })),
+      { ...decoded, kind: "memory", frame: 0x1809n, offset: 0x30, writes },
+    );
+  }
+});
+
+Deno.test("what is not known is told with its number", () => {
+  assertEquals<unknown>(
+    decodeVmEvent(event({ ...common, [vmEvent.reason]: 99 })),
+    { ...decoded, kind: "unknown", reason: 99 },
+  );
+});
+
+Deno.test("an answer is the event with other flags", () => {
+  const {
+    VM_EVENT_FLAG_VCPU_PAUSED: paused,
+    VM_EVENT_FLAG_EMULATE: emulate,
+    VM_EVENT_FLAG_EMULATE_NOWRITE: noWrite,
+  } = constants;
+  for (
+    const [answer, flags] of [
+      ["go on", 0],
+      ["discard", emulate | noWrite],
+    ] as const
+  ) {
+    for (const before of [paused, 0]) {
+      // Flags of the event that mean something else in an answer
+      const view = event({ ...common, [vmEvent.flags]: before | 1 << 7 });
+      encodeVmAnswer(view, answer);
+      assertEquals(
+        view,
+        event({ ...common, [vmEvent.flags]: before | flags }),
+      );
+    }
+  }
+});
