@@ -10,20 +10,29 @@ import { xenOptions } from "./xen_options.ts";
 /** Where the machine's own network has the host, and the share's server. */
 const SHARE = { address: "10.0.2.2", port: 564, path: "/proc/self/cwd/share" };
 
+/** TCP ports in the machine's own network that stand for its serial ports. */
+const LINES = { agent: 8002, shell: 8003 };
+
 // Process 1 of a space of process ids: when it ends, so does all that it
 // started. Its network is its own too, so that the ports are free in every lab
-// and no one else can reach the share. The shell holds the lines open, or they
-// would be at their end for socat until Bochs opens them.
+// and no one else can reach the share or the lines. Bochs must outlive who
+// listens to a line.
 const SCRIPT = `set -e
 busybox ip link set lo up
 diod --foreground --no-auth --no-userdb --config-file /dev/null \\
   --listen 127.0.0.1:${SHARE.port} --export ${SHARE.path} --logdest stderr &
-for port in agent shell; do
-  socat PTY,link=$port.tty,rawer UNIX-LISTEN:$port.sock &
-done
-until [ -e agent.tty ] && [ -e shell.tty ]; do sleep 0.02; done
-exec 3<>agent.tty 4<>shell.tty
+${
+  Object.entries(LINES).map(([name, port]) =>
+    `socat TCP:127.0.0.1:${port},forever,interval=0.02 UNIX-LISTEN:${name}.sock &`
+  ).join("\n")
+}
+trap '' PIPE
 ./bochs "$@"`;
+
+/** A serial port that waits until a received byte was taken, as `term` does not. */
+function line(name: keyof typeof LINES): string {
+  return `mode=socket-server, dev=127.0.0.1:${LINES[name]}`;
+}
 
 /** Bochs: an Intel machine with VMX and EPT. */
 export const bochs: Emulator = {
@@ -87,8 +96,8 @@ mount -t 9p -o ${[
       "ata0-master: type=cdrom, path=boot.iso, status=inserted",
       "boot: cdrom",
       "com1: enabled=1, mode=file, dev=console.log",
-      "com2: enabled=1, mode=term, dev=agent.tty",
-      "com3: enabled=1, mode=term, dev=shell.tty",
+      `com2: enabled=1, ${line("agent")}`,
+      `com3: enabled=1, ${line("shell")}`,
       "e1000: card=0, enabled=1, mac=52:54:00:12:34:56, ethmod=slirp",
       "panic: action=fatal",
       "error: action=ignore",
