@@ -14,6 +14,7 @@ import type {
   Protection,
   Rung,
   StoppedWrite,
+  WriteListener,
 } from "../xen/protection.ts";
 import { type Guest, PAGE_SIZE } from "./guest.ts";
 import { Incidents } from "./incidents.ts";
@@ -47,11 +48,11 @@ export interface GuardedGuest extends Guest {
   /**
    * Keeps the guest from writing to ranges as far as it can be kept from it.
    *
-   * @param stopped Gets each write that did not land, before the guest goes on
+   * @param listener Is told of each write that did not land
    */
   protect(
     ranges: readonly InvariantRange[],
-    stopped: (write: StoppedWrite) => void,
+    listener: WriteListener,
   ): Protection;
   /** Undoes `protect`; returns what was undone, in words, if anything was. */
   unprotect(): string | undefined;
@@ -148,7 +149,10 @@ export class Guard {
           rung === "protect" ? protectable : rung === "poll" || sealable
         ),
       })),
-      (write) => this.#stopped(write),
+      {
+        stopped: (write) => this.#stopped(write),
+        pauses: this.#options.response !== "report",
+      },
     );
     this.#detectors = contentDetectors(
       this.#guest,

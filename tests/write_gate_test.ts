@@ -14,5 +14,6 @@ Deno.test("a write gate", async (t) => {
     },
     tellsBytes: true,
     tellsCode: false,
+    dropsWaiting: true,
   });
 });

@@ -38,10 +38,15 @@ export const constants = {
 
   /** What an event tells, and what an answer asks for (public/vm_event.h) */
   VM_EVENT_REASON_MEM_ACCESS: 1,
+  VM_EVENT_REASON_SINGLESTEP: 7,
   VM_EVENT_FLAG_VCPU_PAUSED: 1,
   VM_EVENT_FLAG_EMULATE: 4,
   VM_EVENT_FLAG_EMULATE_NOWRITE: 8,
+  VM_EVENT_FLAG_TOGGLE_SINGLESTEP: 16,
   MEM_ACCESS_W: 2,
+
+  /** What a virtual CPU's debugging does (public/domctl.h) */
+  XEN_DOMCTL_DEBUG_OP_SINGLE_STEP_OFF: 0,
 
   /** Progress of an I/O request (public/hvm/ioreq.h) */
   STATE_IOREQ_READY: 1,

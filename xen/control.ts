@@ -165,6 +165,36 @@ export class XenControl implements Disposable {
   }
 
   /**
+   * Tells each single step of a virtual CPU that an answer has made step.
+   *
+   * @throws {XenError} If Xen refuses: EOPNOTSUPP on processors of AMD
+   */
+  tellSteps(domain: number): void {
+    const { xc_monitor_singlestep } = this.#library.symbols;
+    this.#check(
+      "xc_monitor_singlestep",
+      xc_monitor_singlestep(this.#handle, domain, true),
+    );
+  }
+
+  /**
+   * Lets a virtual CPU run freely that single-steps, and any other as well.
+   *
+   * @throws {XenError} If Xen refuses: EOPNOTSUPP on processors of AMD
+   */
+  endSteps(domain: number, vcpu: number): void {
+    this.#check(
+      "xc_domain_debug_control",
+      this.#library.symbols.xc_domain_debug_control(
+        this.#handle,
+        domain,
+        constants.XEN_DOMCTL_DEBUG_OP_SINGLE_STEP_OFF,
+        vcpu,
+      ),
+    );
+  }
+
+  /**
    * Changes what a guest may do with pages before it is told.
    *
    * @param frames Guest frames, any number

@@ -260,6 +260,13 @@ Deno.test("a guest's events come on a page, with the port of their channel", () 
   control.disableMonitor(3);
 });
 
+Deno.test("steps are told, and end", () => {
+  using control = new XenControl(libraries, [paths.current]);
+  control.tellSteps(3);
+  control.endSteps(3, 1);
+  assertThrows(() => control.endSteps(3, 2), XenError);
+});
+
 Deno.test("what pages allow is set for any number of them", () => {
   using control = new XenControl(libraries, [paths.current]);
   control.setAccess(3, [], "r-x");
@@ -300,6 +307,8 @@ Deno.test("what is asked of a domain that is gone fails with Xen's error", async
     ["xc_vcpu_getinfo", () => void control.vcpuInfo(4, 0)],
     ["xc_monitor_enable", () => control.enableMonitor(4)],
     ["xc_monitor_disable", () => control.disableMonitor(4)],
+    ["xc_monitor_singlestep", () => control.tellSteps(4)],
+    ["xc_domain_debug_control", () => control.endSteps(4, 0)],
     ["xc_set_mem_access_multi", () => control.setAccess(4, [1n], "rwx")],
   ];
   for (const [call, use] of calls) {

@@ -6,7 +6,11 @@ import type { Journal, ProtectionNote } from "./journal.ts";
 import { domainFlags, domainInfo } from "./layouts.ts";
 import { PagedGuest } from "./paged_guest.ts";
 import type { Levels } from "./page_walk.ts";
-import type { InvariantRange, Protection, StoppedWrite } from "./protection.ts";
+import type {
+  InvariantRange,
+  Protection,
+  WriteListener,
+} from "./protection.ts";
 import { destroyGuest } from "./xl.ts";
 
 function isFull(error: unknown): boolean {
@@ -53,11 +57,11 @@ export abstract class DomainGuest<C extends CpuState> extends PagedGuest {
   /**
    * Keeps the guest from writing to ranges as far as it can be kept from it.
    *
-   * @param stopped Gets each write that did not land, before the guest goes on
+   * @param listener Is told of each write that did not land
    */
   abstract protect(
     ranges: readonly InvariantRange[],
-    stopped: (write: StoppedWrite) => void,
+    listener: WriteListener,
   ): Protection;
 
   /**

@@ -125,6 +125,23 @@ export const xenctrl = {
     ],
     result: "i32",
   },
+  xc_monitor_singlestep: {
+    parameters: [
+      "pointer", // xc_interface *xch
+      "u32", // uint32_t domain_id
+      "bool", // bool enable
+    ],
+    result: "i32",
+  },
+  xc_domain_debug_control: {
+    parameters: [
+      "pointer", // xc_interface *xch
+      "u32", // uint32_t domid
+      "u32", // uint32_t sop
+      "u32", // uint32_t vcpu
+    ],
+    result: "i32",
+  },
   xc_set_mem_access_multi: {
     parameters: [
       "pointer", // xc_interface *xch

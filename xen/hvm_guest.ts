@@ -14,6 +14,7 @@ import type {
   Protection,
   Rung,
   StoppedWrite,
+  WriteListener,
 } from "./protection.ts";
 import type { GatedWrite } from "./gate_requests.ts";
 import { WriteGate } from "./write_gate.ts";
@@ -86,7 +87,7 @@ export class HvmGuest extends DomainGuest<HvmCpuState> {
    */
   override protect(
     ranges: readonly InvariantRange[],
-    stopped: (write: StoppedWrite) => void,
+    listener: WriteListener,
   ): Protection {
     const rungs: Rung[] = ranges.map(() => "poll");
     let refused: string | undefined;
@@ -96,8 +97,8 @@ export class HvmGuest extends DomainGuest<HvmCpuState> {
       const wanted = ranges.filter(bears);
       if (wanted.length === 0 || this.#loop === undefined) continue;
       try {
-        if (rung === "trap") this.#trapWrites(wanted, stopped);
-        else this.#gateWrites(wanted, stopped);
+        if (rung === "trap") this.#trapWrites(wanted, listener);
+        else this.#gateWrites(wanted, listener);
         ranges.forEach((range, index) => {
           if (bears(range, index)) rungs[index] = rung;
         });
@@ -119,27 +120,27 @@ export class HvmGuest extends DomainGuest<HvmCpuState> {
 
   #trapWrites(
     ranges: readonly InvariantRange[],
-    stopped: (write: StoppedWrite) => void,
+    listener: WriteListener,
   ): void {
     this.#trapped = this.#frames(ranges);
     this.note();
-    this.#trap ??= new WriteTrap(this.host, this.#loop!, this.domain, stopped);
+    this.#trap ??= new WriteTrap(this.host, this.#loop!, this.domain, listener);
     this.#trap.close(this.#trapped);
   }
 
   #gateWrites(
     ranges: readonly InvariantRange[],
-    stopped: (write: StoppedWrite) => void,
+    listener: WriteListener,
   ): void {
     const data = this.#frames(ranges.filter(({ kind }) => kind === "data"));
     const code = this.#frames(ranges.filter(({ kind }) => kind === "code"));
-    if (data.length > 0) this.#close(data, stopped);
+    if (data.length > 0) this.#close(data, listener);
     if (code.length > 0) this.#makeReadOnly(code);
   }
 
   #close(
     frames: readonly bigint[],
-    stopped: (write: StoppedWrite) => void,
+    listener: WriteListener,
   ): void {
     this.#gate ??= new WriteGate(
       this.host,
@@ -149,7 +150,7 @@ export class HvmGuest extends DomainGuest<HvmCpuState> {
         this.#server = server;
         this.note();
       },
-      (write) => stopped(this.#describe(write)),
+      (write) => listener.stopped(this.#describe(write)),
     );
     // Xen refuses to close what is closed
     const closed = new Set(this.#gated);

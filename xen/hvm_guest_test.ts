@@ -173,7 +173,7 @@ Deno.test("a guest that is being taken apart is gone", () => {
 Deno.test("without an event loop nothing is protected, and nothing changed for it", () => {
   using setting = new Setting();
   const guest = setting.guest();
-  assertEquals(guest.protect([REGION], () => {}), {
+  assertEquals(guest.protect([REGION], { stopped: () => {}, pauses: true }), {
     rungs: ["poll"],
     entries: 0,
   });

@@ -39,6 +39,14 @@ export interface StoppedWrite {
   readonly data?: Uint8Array;
 }
 
+/** Who is told of writes that did not land. */
+export interface WriteListener {
+  /** Gets each write before the guest goes on */
+  stopped(write: StoppedWrite): void;
+  /** Whether `stopped` may pause the guest, which stands at the write then */
+  readonly pauses: boolean;
+}
+
 /** What protecting some ranges came to. */
 export interface Protection {
   /** One for each range, in order */

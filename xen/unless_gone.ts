@@ -1,7 +1,10 @@
 import { XenError } from "./errors.ts";
 
-/** What Xen says of a domain, or of something of it, that does not exist */
-const GONE = ["EINVAL", "ENODEV", "ENOENT", "ESRCH"];
+/**
+ * What Xen says of a domain, or of something of it, that does not exist, here or
+ * at all
+ */
+const GONE = ["EINVAL", "ENODEV", "ENOENT", "ESRCH", "EOPNOTSUPP"];
 
 /**
  * Undoes something in Xen that may be gone already, and its domain with it.

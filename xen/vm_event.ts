@@ -16,6 +16,8 @@ export type VmEvent =
       readonly offset: number;
       readonly writes: boolean;
     }
+    /** It has finished an instruction */
+    | { readonly kind: "step" }
     | { readonly kind: "unknown"; readonly reason: number }
   );
 
@@ -24,19 +26,27 @@ export type VmEvent =
  *
  * - `go on`: it is tried again, and told again unless the page allows it by then
  * - `discard`: it happens as Xen's emulator does it, but nothing is written
+ * - `discard and step`: the same, and from then on each instruction is told when
+ *   it is finished; the next one is the first
+ * - `end steps`: no instruction is told any more
  */
-export type VmAnswer = "go on" | "discard";
+export type VmAnswer = "go on" | "discard" | "discard and step" | "end steps";
 
 const {
   VM_EVENT_FLAG_VCPU_PAUSED,
   VM_EVENT_FLAG_EMULATE,
   VM_EVENT_FLAG_EMULATE_NOWRITE,
+  VM_EVENT_FLAG_TOGGLE_SINGLESTEP,
 } = constants;
+
+// Without EMULATE nothing is emulated, and the write is only tried again
+const DISCARD = VM_EVENT_FLAG_EMULATE | VM_EVENT_FLAG_EMULATE_NOWRITE;
 
 const ANSWER_FLAGS: Readonly<Record<VmAnswer, number>> = {
   "go on": 0,
-  // Without EMULATE nothing is emulated, and the write is only tried again
-  "discard": VM_EVENT_FLAG_EMULATE | VM_EVENT_FLAG_EMULATE_NOWRITE,
+  "discard": DISCARD,
+  "discard and step": DISCARD | VM_EVENT_FLAG_TOGGLE_SINGLESTEP,
+  "end steps": VM_EVENT_FLAG_TOGGLE_SINGLESTEP,
 };
 
 /**
@@ -49,6 +59,9 @@ export function decodeVmEvent(view: DataView): VmEvent {
   const u64 = (at: number) => view.getBigUint64(at, true);
   const common = { vcpu: u32(vmEvent.vcpu_id), ip: u64(vmEvent.rip) };
   const reason = u32(vmEvent.reason);
+  if (reason === constants.VM_EVENT_REASON_SINGLESTEP) {
+    return { ...common, kind: "step" };
+  }
   if (reason !== constants.VM_EVENT_REASON_MEM_ACCESS) {
     return { ...common, kind: "unknown", reason };
   }

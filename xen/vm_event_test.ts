@@ -35,6 +35,14 @@ Deno.test("an access to memory is read with its place", () => {
   }
 });
 
+Deno.test("the end of an instruction is read", () => {
+  const reason = constants.VM_EVENT_REASON_SINGLESTEP;
+  assertEquals<unknown>(
+    decodeVmEvent(event({ ...common, [vmEvent.reason]: reason })),
+    { ...decoded, kind: "step" },
+  );
+});
+
 Deno.test("what is not known is told with its number", () => {
   assertEquals<unknown>(
     decodeVmEvent(event({ ...common, [vmEvent.reason]: 99 })),
@@ -47,11 +55,14 @@ Deno.test("an answer is the event with other flags", () => {
     VM_EVENT_FLAG_VCPU_PAUSED: paused,
     VM_EVENT_FLAG_EMULATE: emulate,
     VM_EVENT_FLAG_EMULATE_NOWRITE: noWrite,
+    VM_EVENT_FLAG_TOGGLE_SINGLESTEP: step,
   } = constants;
   for (
     const [answer, flags] of [
       ["go on", 0],
       ["discard", emulate | noWrite],
+      ["discard and step", emulate | noWrite | step],
+      ["end steps", step],
     ] as const
   ) {
     for (const before of [paused, 0]) {

@@ -17,6 +17,9 @@ const EINVAL = 22;
 const FRAME = 0x1809n;
 const DISCARD = constants.VM_EVENT_FLAG_EMULATE |
   constants.VM_EVENT_FLAG_EMULATE_NOWRITE;
+const STEP = constants.VM_EVENT_FLAG_TOGGLE_SINGLESTEP;
+const STEPPED = { reason: constants.VM_EVENT_REASON_SINGLESTEP };
+const LISTENER = { stopped: () => {}, pauses: false };
 const PAUSED = constants.VM_EVENT_FLAG_VCPU_PAUSED;
 
 function delay(ms: number): Promise<void> {
@@ -84,6 +87,8 @@ class TrapHost {
           };
         },
         disableMonitor: () => call("disable"),
+        tellSteps: () => call("tell steps"),
+        endSteps: (_domain: number, vcpu: number) => call(`end ${vcpu}`),
         setAccess: (
           _domain: number,
           frames: readonly bigint[],
@@ -136,14 +141,17 @@ class TrapHost {
   }
 }
 
-function setUp(release?: string) {
+/** @param pauses Whether the listener does, once it is told */
+function setUp(
+  { release, pauses = false }: { release?: string; pauses?: boolean } = {},
+) {
   const xen = new TrapHost(release);
   const told: StoppedWrite[] = [];
   const trap = new WriteTrap(
     xen.host,
     xen.loop,
     DOMAIN,
-    (write) => void told.push(write),
+    { stopped: (write) => void told.push(write), pauses },
   );
   trap.close([FRAME]);
   return { xen, trap, told };
@@ -151,7 +159,7 @@ function setUp(release?: string) {
 
 for (const release of ["4.14.6", "4.17.7", "4.22.0"]) {
   Deno.test(`a write is told and discarded, on Xen ${release}`, () => {
-    const { xen, trap, told } = setUp(release);
+    const { xen, trap, told } = setUp({ release });
     using _trap = trap;
     // More than the ring has room for at once
     for (let round = 0; round < 20; round++) {
@@ -171,6 +179,88 @@ for (const release of ["4.14.6", "4.17.7", "4.22.0"]) {
     );
   });
 }
+
+Deno.test("a listener that pauses is told when the instruction is finished", () => {
+  const { xen, trap, told } = setUp({ pauses: true });
+  using _trap = trap;
+  assertEquals(xen.calls, ["enable", "tell steps", `r-x ${FRAME}`]);
+  xen.put(0);
+  xen.notify();
+  assertEquals(told, []);
+  // The next instruction writes too
+  xen.put(0);
+  xen.put(1);
+  xen.notify();
+  assertEquals(told, []);
+  xen.put(0, STEPPED);
+  xen.notify();
+  assertEquals(told.map(({ vcpu }) => vcpu), [0, 0]);
+  xen.put(1, STEPPED);
+  xen.notify();
+  assertEquals(told.map(({ vcpu }) => vcpu), [0, 0, 1]);
+  assertEquals(xen.answers, [
+    [0, PAUSED | DISCARD | STEP],
+    [0, PAUSED | DISCARD],
+    [1, PAUSED | DISCARD | STEP],
+    [0, PAUSED | STEP],
+    [1, PAUSED | STEP],
+  ]);
+});
+
+Deno.test("an instruction that is not finished is told all the same, once", async () => {
+  const { xen, trap, told } = setUp({ pauses: true });
+  using _trap = trap;
+  xen.put(0);
+  xen.notify();
+  await delay(100);
+  assertEquals(told.length, 1);
+  xen.put(0, STEPPED);
+  xen.notify();
+  assertEquals(told.length, 1);
+  assertEquals(xen.answers.at(-1), [0, PAUSED | STEP]);
+});
+
+Deno.test("what one instruction writes without end is not kept without end", () => {
+  const { xen, trap, told } = setUp({ pauses: true });
+  using _trap = trap;
+  for (let round = 0; round < 90; round++) {
+    xen.put(0);
+    xen.notify();
+  }
+  xen.put(0, STEPPED);
+  xen.notify();
+  assertEquals(told.length, 64);
+});
+
+Deno.test("the end lets a virtual CPU run freely that steps, and tells what it wrote", () => {
+  const { xen, trap, told } = setUp({ pauses: true });
+  xen.put(1);
+  xen.notify();
+  xen.calls.length = 0;
+  trap[Symbol.dispose]();
+  assertEquals(told.map(({ vcpu }) => vcpu), [1]);
+  assertEquals(xen.calls, [
+    `rwx ${FRAME}`,
+    "disable",
+    "end 1",
+    "enable",
+    "disable",
+  ]);
+});
+
+Deno.test("a processor that cannot step has no ring left", () => {
+  const xen = new TrapHost();
+  xen.refused.set("tell steps", 95);
+  assertThrows(
+    () =>
+      new WriteTrap(xen.host, xen.loop, DOMAIN, {
+        stopped: () => {},
+        pauses: true,
+      }),
+    XenError,
+  );
+  assertEquals(xen.calls, ["enable", "tell steps", "disable"]);
+});
 
 Deno.test("several events come with one event of the channel", () => {
   const { xen, trap, told } = setUp();
@@ -240,6 +330,8 @@ Deno.test("the trap of a dead process is undone", () => {
   assertEquals(xen.calls, [
     `rwx ${FRAME},5`,
     "disable",
+    "end 0",
+    "end 1",
     "enable",
     "disable",
   ]);
@@ -250,7 +342,7 @@ Deno.test("the trap of a dead process that had no ring yet, or of a guest that i
   const xen = new TrapHost();
   xen.refused.set(`rwx ${FRAME}`, ENODEV);
   endWriteTrap(xen.host, DOMAIN, [FRAME]);
-  for (const call of ["disable", "enable", `rwx ${FRAME}`]) {
+  for (const call of ["disable", "enable", "end 0", `rwx ${FRAME}`]) {
     xen.refused.set(call, ESRCH);
   }
   endWriteTrap(xen.host, DOMAIN, [FRAME]);
@@ -261,14 +353,14 @@ Deno.test("the trap of a dead process that had no ring yet, or of a guest that i
 Deno.test("a processor that cannot trap is told by Xen's error", () => {
   const xen = new TrapHost();
   xen.refused.set(`r-x ${FRAME}`, EINVAL);
-  using trap = new WriteTrap(xen.host, xen.loop, DOMAIN, () => {});
+  using trap = new WriteTrap(xen.host, xen.loop, DOMAIN, LISTENER);
   assertThrows(() => trap.close([FRAME]), XenError);
 });
 
 Deno.test("a guest of more virtual CPUs than the ring has room for is refused", () => {
   const xen = new TrapHost();
   assertThrows(
-    () => new WriteTrap(xen.host, xen.loop, { id: 7, maxVcpus: 8 }, () => {}),
+    () => new WriteTrap(xen.host, xen.loop, { id: 7, maxVcpus: 8 }, LISTENER),
     RangeError,
     "8 virtual CPUs",
   );

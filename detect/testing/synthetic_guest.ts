@@ -9,6 +9,7 @@ import type {
   InvariantRange,
   Protection,
   StoppedWrite,
+  WriteListener,
 } from "../../xen/protection.ts";
 import type { GuardedGuest } from "../guard.ts";
 import { PAGE_SIZE } from "../guest.ts";
@@ -205,9 +206,9 @@ export class SyntheticGuest implements GuardedGuest {
   /** As a guest does whose page-table entries are made read-only. */
   protect(
     ranges: readonly InvariantRange[],
-    stopped: (write: StoppedWrite) => void,
+    listener: WriteListener,
   ): Protection {
-    this.stopped = stopped;
+    this.stopped = (write) => listener.stopped(write);
     if (!ranges.every(({ rungs }) => rungs.includes("protect"))) {
       return { rungs: ranges.map(() => "poll"), entries: 0 };
     }

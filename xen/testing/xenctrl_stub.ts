@@ -131,6 +131,15 @@ void *xc_monitor_enable(void *xch, uint32_t domain, uint32_t *port) {
 
 int xc_monitor_disable(void *xch, uint32_t domain) { return known(domain); }
 
+int xc_monitor_singlestep(void *xch, uint32_t domain, _Bool enable) {
+  return enable ? known(domain) : failed(EINVAL);
+}
+
+int xc_domain_debug_control(void *xch, uint32_t domain, uint32_t sop,
+                            uint32_t vcpu) {
+  return sop == 0 && vcpu < 2 ? known(domain) : failed(EINVAL);
+}
+
 /* As on a processor of Intel whose guests have 16 frames */
 int xc_set_mem_access_multi(void *xch, uint32_t domain, uint8_t *access,
                             uint64_t *pages, uint32_t nr) {
