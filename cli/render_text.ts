@@ -88,6 +88,9 @@ export function renderText(event: MonitorEvent, color: boolean): string {
               : `; ${event.entries} page-table entries made read-only`
           }`,
           ...event.regions.map(describeRegion),
+          ...(event.registers
+            ? ["  registers: changes that weaken the kernel are denied"]
+            : []),
         ];
       case "finding": {
         const [first, ...rest] = describeFinding(event.finding);

@@ -81,6 +81,7 @@ Deno.test("what is guarded is listed, and whether the kernel is up", () => {
       { ...region, rung: "gate", name: "table", kind: "data", pages: 1 },
     ],
     entries: 3,
+    registers: true,
   } as const;
   assertEquals(render(body), [
     "2026-11-23T21:00:00.123Z web(7) GUARDED SimpleOS 1.0, all rules at work; " +
@@ -97,7 +98,10 @@ Deno.test("what is guarded is listed, and whether the kernel is up", () => {
       ),
     "  table (data): 1 page at 0xffffffff80000000, gate: writes are dropped, " +
     "told at once; trusted copy: kernel file, SHA-256 0123456789abcdef…",
+    "  registers: changes that weaken the kernel are denied",
   ]);
+  const { length } = render({ ...body, registers: false });
+  assertEquals(length, render(body).length - 1);
   assertEquals(
     render({ ...body, phase: "booting", regions: [] })[0]!.includes(
       "still booting",

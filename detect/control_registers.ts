@@ -5,7 +5,7 @@ import { littleEndian } from "./little_endian.ts";
 import { rules } from "./rules.ts";
 
 /** Bits that protect the kernel (Intel SDM vol. 3A, 2.5) */
-const PROTECTIONS = [
+export const PROTECTIONS = [
   { register: "cr0", bit: 16n, name: "CR0.WP" },
   { register: "cr4", bit: 11n, name: "CR4.UMIP" },
   { register: "cr4", bit: 20n, name: "CR4.SMEP" },
@@ -53,6 +53,12 @@ export class ControlRegisters implements Detector {
       }))
     );
   }
+}
+
+/** The bits of a control register that protect the kernel. */
+export function protectingBits(register: "cr0" | "cr4"): bigint {
+  return PROTECTIONS.filter((protection) => protection.register === register)
+    .reduce((bits, { bit }) => bits | 1n << bit, 0n);
 }
 
 function isSet(value: bigint, bit: bigint): boolean {

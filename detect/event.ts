@@ -30,6 +30,8 @@ export type MonitorEvent =
       readonly regions: readonly GuardedRegion[];
       /** Page-table entries that were made read-only */
       readonly entries: number;
+      /** Whether changes of registers are judged before they happen */
+      readonly registers: boolean;
     }
     | { readonly type: "finding"; readonly finding: Finding }
     | { readonly type: "unreadable"; readonly unreadable: Unreadable }

@@ -1,5 +1,6 @@
 import type { Profile } from "../guestos/profile.ts";
 import { attributeMethods } from "./attribute_method.ts";
+import { protectingBits } from "./control_registers.ts";
 import { contentDetectors, stateDetectors } from "./detectors.ts";
 import type { EventBody, Response } from "./event.ts";
 import type {
@@ -10,11 +11,12 @@ import type {
   Unreadable,
 } from "./finding.ts";
 import type {
+  GuestListener,
   InvariantRange,
   Protection,
+  RegisterChange,
   Rung,
   StoppedWrite,
-  WriteListener,
 } from "../xen/protection.ts";
 import { type Guest, PAGE_SIZE } from "./guest.ts";
 import { Incidents } from "./incidents.ts";
@@ -23,6 +25,7 @@ import { look } from "./look.ts";
 import { PageTables } from "./page_tables.ts";
 import { rules } from "./rules.ts";
 import { SettledCpus } from "./settled_cpus.ts";
+import { judgeRegisterChange } from "./register_change.ts";
 import { judgeStoppedWrite } from "./stopped_write.ts";
 import { tellBooting, tellUnreadable } from "./tell_unreadable.ts";
 import { TrapTable } from "./trap_table.ts";
@@ -48,11 +51,11 @@ export interface GuardedGuest extends Guest {
   /**
    * Keeps the guest from writing to ranges as far as it can be kept from it.
    *
-   * @param listener Is told of each write that did not land
+   * @param listener Is told of what was stopped
    */
   protect(
     ranges: readonly InvariantRange[],
-    listener: WriteListener,
+    listener: GuestListener,
   ): Protection;
   /** Undoes `protect`; returns what was undone, in words, if anything was. */
   unprotect(): string | undefined;
@@ -152,6 +155,17 @@ export class Guard {
       {
         stopped: (write) => this.#stopped(write),
         pauses: this.#options.response !== "report",
+        ...(this.#options.rungs.includes("trap")
+          ? {
+            registers: {
+              bits: {
+                cr0: protectingBits("cr0"),
+                cr4: protectingBits("cr4"),
+              },
+              mayChange: (change) => this.#mayChange(change),
+            },
+          }
+          : {}),
       },
     );
     this.#detectors = contentDetectors(
@@ -172,11 +186,11 @@ export class Guard {
     const { findings } = look(this.#guest, this.#detectors, symbols, false);
     this.#atArming = new Set(findings.map(({ key }) => key));
     this.#booted = booted;
-    const { rungs, entries, refused } = protection;
+    const { rungs, entries, registers, refused } = protection;
     this.#sealed = rungs.every((rung) => rung === "protect");
-    if (rungs.some((rung) => rung !== "poll")) this.#rehearse();
+    if (registers || rungs.some((rung) => rung !== "poll")) this.#rehearse();
     if (refused !== undefined) {
-      const text = `writes cannot be stopped: ${refused}`;
+      const text = `not all changes can be stopped: ${refused}`;
       this.#report({ type: "notice", text });
     }
     this.#report({
@@ -196,6 +210,7 @@ export class Guard {
         sha256,
       })),
       entries,
+      registers,
     });
   }
 
@@ -393,10 +408,32 @@ export class Guard {
       this.#guest.endHold();
       return;
     }
+    this.#tellStopped(finding, ran);
+  }
+
+  /**
+   * Judges a register's change before it happens: one that is found is denied.
+   * The guest's processor waits until this returns.
+   */
+  #mayChange(change: RegisterChange): boolean {
+    // A kernel that boots sets them
+    if (!this.#booted || this.#detectors.length === 0) return true;
+    const { symbols, entryPoints } = this.#profile;
+    const finding = judgeRegisterChange(symbols, entryPoints, change);
+    if (finding === undefined) return true;
+    const stops = this.#options.response !== "report";
+    const ran = stops && !this.#guest.pausedForAttack;
+    if (stops) this.#guest.hold();
+    this.#tellStopped(finding, ran);
+    return false;
+  }
+
+  /** @param ran Whether the guest was let run since the last attack */
+  #tellStopped(finding: Finding, ran: boolean): void {
     const isFresh = this.#incidents.fromFault(finding, performance.now());
     if (!isFresh && !ran) return;
     this.#reportFaults([finding]);
-    if (stops) this.#guest.pauseForAttack();
+    if (this.#options.response !== "report") this.#guest.pauseForAttack();
     this.#respond().catch(this.#options.failed);
   }
 

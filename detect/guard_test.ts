@@ -7,7 +7,7 @@ import {
 } from "@std/assert";
 import { UnreadableMemoryError } from "../guestos/memory.ts";
 import type { EventBody, Response } from "./event.ts";
-import { rungs } from "../xen/protection.ts";
+import { type Rung, rungs } from "../xen/protection.ts";
 import { Guard } from "./guard.ts";
 import { faultPage } from "./testing/fault_page.ts";
 import {
@@ -21,6 +21,8 @@ import {
 
 /** Present, and a write */
 const WRITE_FAULT = 3;
+/** Of CR0 */
+const WP = 1n << 16n;
 
 interface Setting {
   readonly response?: Response;
@@ -32,6 +34,7 @@ interface Setting {
 /** A guard of a small kernel; `told` is what it reported. */
 function setUp(
   { response = "pause", booted = true, fromFile = true }: Setting = {},
+  allowed: readonly Rung[] = rungs,
 ) {
   const kernel = guardedKernel(booted);
   const { profile } = kernel;
@@ -43,7 +46,7 @@ function setUp(
     {
       response,
       fullPassInterval: 60_000,
-      rungs,
+      rungs: allowed,
       failed: (error) => {
         throw error;
       },
@@ -499,6 +502,52 @@ Deno.test("a stopped write to what is guarded no more lets the guest run on", ()
   guard.disarm();
   guest.stopped(stopped(guest));
   assertEquals(guest.calls, ["unprotect"]);
+});
+
+/** A change of CR0 that clears its write protection, or sets it. */
+function change(clears: boolean) {
+  const [value, before] = clears ? [0n, WP] : [WP, 0n];
+  return { vcpu: 0, ip: TEXT + 0x14n, register: "cr0", value, before } as const;
+}
+
+/** The same as `armed` with a guest whose registers can be watched. */
+function watched(setting: Setting = {}, only: readonly Rung[] = rungs) {
+  const settings = setUp(setting, only);
+  settings.guest.watchesRegisters = true;
+  settings.guard.arm();
+  settings.guest.calls.length = 0;
+  return settings;
+}
+
+Deno.test("a register's change that weakens the kernel is denied, and pauses the guest", () => {
+  const { guest, told } = watched();
+  assertEquals(told[0]?.type === "armed" && told[0].registers, true);
+  assertEquals(guest.mayChange!(change(false)), true);
+  assertEquals(guest.calls, []);
+  assertEquals(guest.mayChange!(change(true)), false);
+  assertEquals(guest.calls, ["pause", "finding", "response"]);
+  assertEquals(findings(told), [["XK-013", 0n]]);
+});
+
+Deno.test("a register's change is denied as often as it is tried, and told once", () => {
+  const { guest } = watched({ response: "report" });
+  for (let tries = 0; tries < 3; tries++) {
+    assertEquals(guest.mayChange!(change(true)), false);
+  }
+  assertEquals(guest.calls, ["finding"]);
+});
+
+Deno.test("a kernel that boots, or is guarded no more, may change its registers", () => {
+  const booting = watched({ booted: false });
+  assertEquals(booting.guest.mayChange!(change(true)), true);
+  const { guest, guard } = watched();
+  guard.disarm();
+  assertEquals(guest.mayChange!(change(true)), true);
+});
+
+Deno.test("an operator who wants no trap has no registers watched", () => {
+  const { guest } = watched({}, ["gate", "poll"]);
+  assertEquals(guest.mayChange, undefined);
 });
 
 Deno.test("a finding is told before a pause that cannot be noted", async () => {

@@ -5,11 +5,16 @@ import type { Guest } from "./guest.ts";
 import { littleEndian } from "./little_endian.ts";
 import { rules } from "./rules.ts";
 
-const REGISTERS = [
-  { register: "lstar", name: "LSTAR" },
-  { register: "cstar", name: "CSTAR" },
-  { register: "sysenterIp", name: "SYSENTER_EIP" },
-] as const;
+/** Registers that say where system calls enter, with the manuals' names */
+export const ENTRY_REGISTERS = {
+  lstar: "LSTAR",
+  cstar: "CSTAR",
+  sysenterIp: "SYSENTER_EIP",
+} as const;
+
+const REGISTERS = Object.keys(
+  ENTRY_REGISTERS,
+) as (keyof typeof ENTRY_REGISTERS)[];
 
 /**
  * XK-012: system calls enter the kernel where the kernel means them to, on
@@ -35,7 +40,8 @@ export class SystemCallEntry implements Detector {
     const findings: Finding[] = [];
     for (const cpu of this.#guest.cpus) {
       if (cpu.kind !== "hvm" || cpu.msrs === undefined) continue;
-      for (const { register, name } of REGISTERS) {
+      for (const register of REGISTERS) {
+        const name = ENTRY_REGISTERS[register];
         const found = cpu.msrs[register];
         const allowed = this.#entryPoints[register];
         if (allowed.includes(found)) continue;

@@ -38,12 +38,21 @@ export const constants = {
 
   /** What an event tells, and what an answer asks for (public/vm_event.h) */
   VM_EVENT_REASON_MEM_ACCESS: 1,
+  VM_EVENT_REASON_WRITE_CTRLREG: 4,
+  VM_EVENT_REASON_MOV_TO_MSR: 5,
   VM_EVENT_REASON_SINGLESTEP: 7,
   VM_EVENT_FLAG_VCPU_PAUSED: 1,
   VM_EVENT_FLAG_EMULATE: 4,
   VM_EVENT_FLAG_EMULATE_NOWRITE: 8,
   VM_EVENT_FLAG_TOGGLE_SINGLESTEP: 16,
+  VM_EVENT_FLAG_DENY: 64,
+  VM_EVENT_X86_CR0: 0,
+  VM_EVENT_X86_CR4: 2,
   MEM_ACCESS_W: 2,
+
+  /** What events can do to registers (public/domctl.h) */
+  XEN_DOMCTL_monitor_op: 77,
+  XEN_DOMCTL_MONITOR_OP_CONTROL_REGISTERS: 4,
 
   /** What a virtual CPU's debugging does (public/domctl.h) */
   XEN_DOMCTL_DEBUG_OP_SINGLE_STEP_OFF: 0,

@@ -3,6 +3,7 @@ import { LibraryError, XenError } from "./errors.ts";
 import { xenctrl } from "./ffi.ts";
 import {
   domainInfo,
+  domctl,
   hvmCpu,
   PAGE_SIZE,
   vcpuContext,
@@ -30,6 +31,15 @@ function noDom0(error: XenError): LibraryError {
 export const pageAccesses = {
   "r-x": constants.XENMEM_access_rx,
   "rwx": constants.XENMEM_access_rwx,
+} as const;
+
+/** Bytes of a `struct xen_domctl`; that of 4.22 has less than 300 */
+const DOMCTL_ROOM = 1024;
+
+/** Control registers whose writes can be told (public/vm_event.h). */
+export const controlRegisters = {
+  cr0: constants.VM_EVENT_X86_CR0,
+  cr4: constants.VM_EVENT_X86_CR4,
 } as const;
 
 /** The page on which a guest's events come. */
@@ -161,6 +171,66 @@ export class XenControl implements Disposable {
     this.#check(
       "xc_monitor_disable",
       xc_monitor_disable(this.#handle, domain),
+    );
+  }
+
+  /**
+   * Lets answers to events say what registers become.
+   *
+   * @throws {XenError} If Xen refuses
+   */
+  controlRegisterValues(domain: number): void {
+    const request = new DataView(new ArrayBuffer(DOMCTL_ROOM));
+    request.setUint32(domctl.cmd, constants.XEN_DOMCTL_monitor_op, true);
+    request.setUint16(domctl.domain, domain, true);
+    request.setUint32(
+      domctl.op,
+      constants.XEN_DOMCTL_MONITOR_OP_CONTROL_REGISTERS,
+      true,
+    );
+    const bytes = new Uint8Array(request.buffer);
+    this.#check(
+      "xc_domctl",
+      this.#library.symbols.xc_domctl(this.#handle, bytes),
+    );
+  }
+
+  /**
+   * Tells each write of a control register before it happens.
+   *
+   * @param bits Those whose changes are told
+   * @throws {XenError} If Xen refuses
+   */
+  tellControlRegister(
+    domain: number,
+    register: keyof typeof controlRegisters,
+    bits: bigint,
+  ): void {
+    this.#check(
+      "xc_monitor_write_ctrlreg",
+      this.#library.symbols.xc_monitor_write_ctrlreg(
+        this.#handle,
+        domain,
+        controlRegisters[register],
+        true,
+        true,
+        BigInt.asUintN(64, ~bits),
+        true,
+      ),
+    );
+  }
+
+  /**
+   * Tells each change of a model-specific register before it happens.
+   *
+   * @param msr Its number
+   * @throws {XenError} If Xen refuses
+   */
+  tellMsr(domain: number, msr: number): void {
+    const { xc_monitor_mov_to_msr } = this.#library.symbols;
+    this.#check(
+      "xc_monitor_mov_to_msr",
+      xc_monitor_mov_to_msr(this.#handle, domain, msr, true, true),
     );
   }
 

@@ -260,6 +260,16 @@ Deno.test("a guest's events come on a page, with the port of their channel", () 
   control.disableMonitor(3);
 });
 
+Deno.test("changes of registers are told, and can be denied", () => {
+  using control = new XenControl(libraries, [paths.current]);
+  control.controlRegisterValues(3);
+  control.tellControlRegister(3, "cr0", 1n << 16n);
+  control.tellControlRegister(3, "cr4", 1n << 16n);
+  assertThrows(() => control.tellControlRegister(3, "cr4", 1n), XenError);
+  control.tellMsr(3, 0xc000_0082);
+  assertThrows(() => control.tellMsr(3, 0x10), XenError);
+});
+
 Deno.test("steps are told, and end", () => {
   using control = new XenControl(libraries, [paths.current]);
   control.tellSteps(3);
@@ -307,6 +317,12 @@ Deno.test("what is asked of a domain that is gone fails with Xen's error", async
     ["xc_vcpu_getinfo", () => void control.vcpuInfo(4, 0)],
     ["xc_monitor_enable", () => control.enableMonitor(4)],
     ["xc_monitor_disable", () => control.disableMonitor(4)],
+    ["xc_domctl", () => control.controlRegisterValues(4)],
+    [
+      "xc_monitor_write_ctrlreg",
+      () => control.tellControlRegister(4, "cr0", 1n << 16n),
+    ],
+    ["xc_monitor_mov_to_msr", () => control.tellMsr(4, 0xc000_0082)],
     ["xc_monitor_singlestep", () => control.tellSteps(4)],
     ["xc_domain_debug_control", () => control.endSteps(4, 0)],
     ["xc_set_mem_access_multi", () => control.setAccess(4, [1n], "rwx")],

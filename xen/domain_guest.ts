@@ -7,9 +7,9 @@ import { domainFlags, domainInfo } from "./layouts.ts";
 import { PagedGuest } from "./paged_guest.ts";
 import type { Levels } from "./page_walk.ts";
 import type {
+  GuestListener,
   InvariantRange,
   Protection,
-  WriteListener,
 } from "./protection.ts";
 import { destroyGuest } from "./xl.ts";
 
@@ -57,11 +57,11 @@ export abstract class DomainGuest<C extends CpuState> extends PagedGuest {
   /**
    * Keeps the guest from writing to ranges as far as it can be kept from it.
    *
-   * @param listener Is told of each write that did not land
+   * @param listener Is told of what was stopped
    */
   abstract protect(
     ranges: readonly InvariantRange[],
-    listener: WriteListener,
+    listener: GuestListener,
   ): Protection;
 
   /**
@@ -132,8 +132,8 @@ export abstract class DomainGuest<C extends CpuState> extends PagedGuest {
   protected note(pause?: "working" | "working, paused before"): void {
     const attack = this.#hold === "attack";
     const { protection } = this;
-    const { entries, server, trapped = [], readOnly = [] } = protection;
-    const isFree = server === undefined &&
+    const { entries, server, events, trapped = [], readOnly = [] } = protection;
+    const isFree = server === undefined && events === undefined &&
       entries.length + trapped.length + readOnly.length === 0;
     if (pause === undefined && !attack && isFree) {
       this.journal?.clear();

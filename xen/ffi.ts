@@ -125,6 +125,35 @@ export const xenctrl = {
     ],
     result: "i32",
   },
+  xc_monitor_write_ctrlreg: {
+    parameters: [
+      "pointer", // xc_interface *xch
+      "u32", // uint32_t domain_id
+      "u16", // uint16_t index
+      "bool", // bool enable
+      "bool", // bool sync
+      "u64", // uint64_t bitmask
+      "bool", // bool onchangeonly
+    ],
+    result: "i32",
+  },
+  xc_monitor_mov_to_msr: {
+    parameters: [
+      "pointer", // xc_interface *xch
+      "u32", // uint32_t domain_id
+      "u32", // uint32_t msr
+      "bool", // bool enable
+      "bool", // bool onchangeonly
+    ],
+    result: "i32",
+  },
+  xc_domctl: {
+    parameters: [
+      "pointer", // xc_interface *xch
+      "buffer", // struct xen_domctl *domctl
+    ],
+    result: "i32",
+  },
   xc_monitor_singlestep: {
     parameters: [
       "pointer", // xc_interface *xch

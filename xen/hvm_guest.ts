@@ -4,21 +4,23 @@ import type { Domain } from "./domains.ts";
 import { endWriteGate } from "./end_write_gate.ts";
 import { NoSuchDomainError, XenError } from "./errors.ts";
 import type { EventLoop } from "./event_loop.ts";
+import type { GatedWrite } from "./gate_requests.ts";
 import type { XenHost } from "./host.ts";
 import { decodeHvmCpu } from "./hvm_cpu.ts";
 import type { Journal, ProtectionNote } from "./journal.ts";
 import { mappedFrames } from "./mapped_frames.ts";
 import type { Levels } from "./page_walk.ts";
 import type {
+  GuestListener,
   InvariantRange,
   Protection,
   Rung,
   StoppedWrite,
-  WriteListener,
 } from "./protection.ts";
-import type { GatedWrite } from "./gate_requests.ts";
 import { WriteGate } from "./write_gate.ts";
-import { endWriteTrap, WriteTrap } from "./write_trap.ts";
+import { endMonitorEvents, MonitorEvents } from "./monitor_events.ts";
+import { RegisterWatch } from "./register_watch.ts";
+import { openTrap, WriteTrap } from "./write_trap.ts";
 
 const CR4_LA57 = 1n << 12n;
 
@@ -37,6 +39,10 @@ function levelsOf(host: XenHost, { id, name }: Domain): Levels {
 /** A guest with hardware virtualization, PVH or HVM, with a 64-bit kernel. */
 export class HvmGuest extends DomainGuest<HvmCpuState> {
   #loop: EventLoop | undefined;
+  #events: MonitorEvents | undefined;
+  /** Whether there are events because of us */
+  #hasEvents = false;
+  #watch: RegisterWatch | undefined;
   #trap: WriteTrap | undefined;
   #gate: WriteGate | undefined;
   /** Guest frames that the gate closes */
@@ -79,58 +85,99 @@ export class HvmGuest extends DomainGuest<HvmCpuState> {
   }
 
   /**
-   * Has writes trapped or, where the processor cannot, lets those to data go to
-   * a write gate and those to code be discarded, which are not told. What Xen
-   * refuses stays as it is.
+   * Has changes of registers asked for, and writes trapped or, where the
+   * processor cannot, lets those to data go to a write gate and those to code be
+   * discarded, which are not told. What Xen refuses stays as it is.
    *
    * @throws {UnreadableMemoryError} If one page is not mapped
    */
   override protect(
     ranges: readonly InvariantRange[],
-    listener: WriteListener,
+    listener: GuestListener,
   ): Protection {
     const rungs: Rung[] = ranges.map(() => "poll");
-    let refused: string | undefined;
+    if (this.#loop === undefined) {
+      return { rungs, entries: 0, registers: false };
+    }
+    let refused = this.#refusal(() => this.#watchRegisters(listener));
     for (const rung of ["trap", "gate"] as const) {
       const bears = (range: InvariantRange, index: number) =>
         rungs[index] === "poll" && range.rungs.includes(rung);
       const wanted = ranges.filter(bears);
-      if (wanted.length === 0 || this.#loop === undefined) continue;
-      try {
-        if (rung === "trap") this.#trapWrites(wanted, listener);
-        else this.#gateWrites(wanted, listener);
+      if (wanted.length === 0) continue;
+      const failed = this.#refusal(() =>
+        rung === "trap"
+          ? this.#trapWrites(wanted, listener)
+          : this.#gateWrites(wanted, listener)
+      );
+      if (failed === undefined) {
         ranges.forEach((range, index) => {
           if (bears(range, index)) rungs[index] = rung;
         });
-      } catch (error) {
-        const isRefusal = error instanceof RangeError ||
-          error instanceof XenError && error.code !== "ESRCH";
-        if (!isRefusal) throw error;
-        refused = error.message;
-        if (rung === "trap") this.#endTrap();
-        else this.#endGate();
+        continue;
       }
+      refused ??= failed;
+      if (rung === "trap") this.#endTrap();
+      else this.#endGate();
     }
+    const registers = this.#watch !== undefined;
     return {
       rungs,
       entries: 0,
-      ...(refused === undefined || !rungs.includes("poll") ? {} : { refused }),
+      registers,
+      ...(refused === undefined ? {} : { refused }),
     };
+  }
+
+  /** Why it cannot be done, if it cannot. */
+  #refusal(protect: () => void): string | undefined {
+    try {
+      protect();
+      return undefined;
+    } catch (error) {
+      const isRefusal = error instanceof RangeError ||
+        error instanceof XenError && error.code !== "ESRCH";
+      if (!isRefusal) throw error;
+      return error.message;
+    }
+  }
+
+  #openEvents(): MonitorEvents {
+    if (this.#events === undefined) {
+      this.#hasEvents = true;
+      this.note();
+      this.#events = new MonitorEvents(this.host, this.#loop!, this.domain);
+    }
+    return this.#events;
+  }
+
+  #watchRegisters({ registers }: GuestListener): void {
+    if (registers === undefined || this.#watch !== undefined) return;
+    try {
+      const events = this.#openEvents();
+      const { host, domain } = this;
+      this.#watch = new RegisterWatch(host, domain.id, events, registers);
+    } catch (error) {
+      this.#endEvents();
+      throw error;
+    }
   }
 
   #trapWrites(
     ranges: readonly InvariantRange[],
-    listener: WriteListener,
+    listener: GuestListener,
   ): void {
+    const events = this.#openEvents();
     this.#trapped = this.#frames(ranges);
     this.note();
-    this.#trap ??= new WriteTrap(this.host, this.#loop!, this.domain, listener);
+    const { host, domain } = this;
+    this.#trap ??= new WriteTrap(host, domain.id, events, listener);
     this.#trap.close(this.#trapped);
   }
 
   #gateWrites(
     ranges: readonly InvariantRange[],
-    listener: WriteListener,
+    listener: GuestListener,
   ): void {
     const data = this.#frames(ranges.filter(({ kind }) => kind === "data"));
     const code = this.#frames(ranges.filter(({ kind }) => kind === "code"));
@@ -140,7 +187,7 @@ export class HvmGuest extends DomainGuest<HvmCpuState> {
 
   #close(
     frames: readonly bigint[],
-    listener: WriteListener,
+    listener: GuestListener,
   ): void {
     this.#gate ??= new WriteGate(
       this.host,
@@ -181,22 +228,37 @@ export class HvmGuest extends DomainGuest<HvmCpuState> {
     };
   }
 
-  /** Lets the guest write to every page again. */
+  /** Lets the guest write to every page again, and change every register. */
   override unprotect(): string | undefined {
     const pages = this.#trapped.length + this.#gated.length +
       this.#readOnly.length;
     const hadGate = this.#server !== undefined;
-    this.#endTrap();
+    const hadEvents = this.#hasEvents;
+    openTrap(this.host, this.domain.id, this.#trapped);
+    this.#endEvents();
     this.#endGate();
     if (pages > 0) return `${pages} pages are writable again`;
-    return hadGate ? "its write gate is open" : undefined;
+    if (hadGate) return "its write gate is open";
+    return hadEvents ? "its registers may change again" : undefined;
   }
 
+  /** What Xen refused to trap is not trapped; registers stay watched. */
   #endTrap(): void {
-    if (this.#trap !== undefined) this.#trap[Symbol.dispose]();
-    else if (this.#trapped.length > 0) {
-      endWriteTrap(this.host, this.domain, this.#trapped);
-    }
+    openTrap(this.host, this.domain.id, this.#trapped);
+    if (this.#trap !== undefined) this.#events?.remove(this.#trap);
+    this.#trap = undefined;
+    this.#trapped = [];
+    if (this.#watch === undefined) this.#endEvents();
+    this.note();
+  }
+
+  /** The pages must be writable before. */
+  #endEvents(): void {
+    if (this.#events !== undefined) this.#events[Symbol.dispose]();
+    else if (this.#hasEvents) endMonitorEvents(this.host, this.domain);
+    this.#events = undefined;
+    this.#hasEvents = false;
+    this.#watch = undefined;
     this.#trap = undefined;
     this.#trapped = [];
     this.note();
@@ -218,10 +280,10 @@ export class HvmGuest extends DomainGuest<HvmCpuState> {
     this.note();
   }
 
-  /** Gives every mapping back, and trap and gate of a guest that is gone. */
+  /** Gives every mapping back, and events and gate of a guest that is gone. */
   override [Symbol.dispose](): void {
-    this.#trap?.[Symbol.dispose]();
-    this.#trap = undefined;
+    this.#events?.[Symbol.dispose]();
+    this.#events = undefined;
     this.#gate?.[Symbol.dispose]();
     this.#gate = undefined;
     super[Symbol.dispose]();
@@ -230,6 +292,7 @@ export class HvmGuest extends DomainGuest<HvmCpuState> {
   protected override get protection(): ProtectionNote {
     return {
       entries: [],
+      ...(this.#hasEvents ? { events: true } : {}),
       ...(this.#trapped.length === 0 ? {} : { trapped: this.#trapped }),
       ...(this.#server === undefined ? {} : { server: this.#server }),
       ...(this.#readOnly.length === 0 ? {} : { readOnly: this.#readOnly }),
@@ -237,8 +300,9 @@ export class HvmGuest extends DomainGuest<HvmCpuState> {
   }
 
   protected override adopt(
-    { trapped = [], server, readOnly = [] }: ProtectionNote,
+    { events, trapped = [], server, readOnly = [] }: ProtectionNote,
   ): void {
+    this.#hasEvents = events ?? false;
     this.#trapped = trapped;
     this.#server = server;
     this.#readOnly = readOnly;

@@ -1,12 +1,17 @@
 import { assert, assertEquals, assertThrows } from "@std/assert";
 import { UnreadableMemoryError } from "../guestos/memory.ts";
+import { constants } from "./constants.ts";
 import type { Domain } from "./domains.ts";
 import { NoSuchDomainError, XenError } from "./errors.ts";
+import type { EventLoop } from "./event_loop.ts";
+import type { XenHost } from "./host.ts";
 import { HvmGuest } from "./hvm_guest.ts";
 import { Journal } from "./journal.ts";
 import { hvmCpu } from "./layouts.ts";
 import { entryBits } from "./page_walk.ts";
+import type { RegisterChange } from "./protection.ts";
 import { Machine } from "./testing/machine.ts";
+import { MonitorHost } from "./testing/monitor_host.ts";
 import { SyntheticHost } from "./testing/synthetic_host.ts";
 
 const ESRCH = 3;
@@ -55,10 +60,10 @@ class Setting implements Disposable {
   }
 
   /** The guest as one monitor has it; the one before must be gone. */
-  guest(): HvmGuest {
+  guest(host: XenHost = this.xen.host, loop?: EventLoop): HvmGuest {
     this.end();
     const journal = this.#stack.use(new Journal(domain.id, this.folder));
-    return this.#stack.use(new HvmGuest(this.xen.host, domain, journal));
+    return this.#stack.use(new HvmGuest(host, domain, journal, loop));
   }
 
   /** The monitor dies without undoing anything. */
@@ -176,10 +181,121 @@ Deno.test("without an event loop nothing is protected, and nothing changed for i
   assertEquals(guest.protect([REGION], { stopped: () => {}, pauses: true }), {
     rungs: ["poll"],
     entries: 0,
+    registers: false,
   });
   assertEquals([guest.unprotect(), guest.stuck], [undefined, 0]);
   assertEquals(setting.xen.calls, []);
   assertEquals(setting.notes, []);
+});
+
+/** A guest whose registers can be watched, and Xen's side of its events. */
+function watched(setting: Setting) {
+  const monitor = new MonitorHost();
+  const { control } = setting.xen.host;
+  const { host: events } = monitor;
+  const host = {
+    ...setting.xen.host,
+    libraries: events.libraries,
+    control: Object.assign(Object.create(control), events.control),
+  } as XenHost;
+  const guest = () => setting.guest(host, monitor.loop);
+  return { monitor, host, guest };
+}
+
+/** Lets all registers change but CR0. */
+const LISTENER = {
+  stopped: () => {},
+  pauses: false,
+  registers: {
+    bits: { cr0: 1n, cr4: 2n },
+    mayChange: ({ register }: RegisterChange) => register !== "cr0",
+  },
+};
+
+Deno.test("registers are watched, once, until the guest is unprotected", () => {
+  using setting = new Setting();
+  const { monitor, guest: open } = watched(setting);
+  const guest = open();
+  for (let times = 0; times < 2; times++) {
+    assertEquals(guest.protect([], LISTENER), {
+      rungs: [],
+      entries: 0,
+      registers: true,
+    });
+  }
+  assertEquals(monitor.calls.filter((call) => call === "enable").length, 1);
+  monitor.put(0, {
+    reason: constants.VM_EVENT_REASON_WRITE_CTRLREG,
+    register: { index: constants.VM_EVENT_X86_CR0, value: 0n, before: 1n },
+  });
+  monitor.notify();
+  assertEquals(monitor.answers, [[
+    0,
+    constants.VM_EVENT_FLAG_VCPU_PAUSED | constants.VM_EVENT_FLAG_DENY,
+  ]]);
+  assertEquals(guest.unprotect(), "its registers may change again");
+  assertEquals(guest.unprotect(), undefined);
+  assertEquals(setting.notes, []);
+});
+
+Deno.test("the watch of a monitor that was killed is ended by the next one", () => {
+  using setting = new Setting();
+  const { monitor, host, guest } = watched(setting);
+  {
+    using journal = new Journal(domain.id, setting.folder);
+    const killed = new HvmGuest(host, domain, journal, monitor.loop);
+    killed.protect([], LISTENER);
+  }
+  monitor.calls.length = 0;
+  assertEquals(guest().recover(false), "its registers may change again");
+  assertEquals(monitor.calls, [
+    "disable",
+    "end 0",
+    "end 1",
+    "end 2",
+    "enable",
+    "disable",
+  ]);
+  assertEquals(setting.notes, []);
+});
+
+Deno.test("what Xen refuses to watch or to trap leaves no events and no note", () => {
+  for (const call of ["enable", "control values", "tell 176"]) {
+    using setting = new Setting();
+    const { monitor, guest } = watched(setting);
+    monitor.refused.set(call, EINVAL);
+    const { registers, refused } = guest().protect([], LISTENER);
+    assertEquals(registers, false);
+    assert(refused?.includes(call));
+    assertEquals(
+      monitor.calls.at(-1),
+      call === "enable" ? "enable" : "disable",
+    );
+    assertEquals(setting.notes, []);
+  }
+});
+
+Deno.test("a processor that cannot trap has its registers watched all the same", () => {
+  using setting = new Setting();
+  const { monitor, guest: open } = watched(setting);
+  monitor.refused.set(`r-x ${setting.frame}`, EINVAL);
+  const guest = open();
+  const trapped = { ...REGION, rungs: ["trap", "poll"] as const };
+  const { rungs, registers } = guest.protect([trapped], LISTENER);
+  assertEquals([rungs, registers], [["poll"], true]);
+  assertEquals(monitor.calls.includes("disable"), false);
+  assertEquals(guest.unprotect(), "its registers may change again");
+});
+
+Deno.test("a page that is trapped is written to again when the guest is unprotected", () => {
+  using setting = new Setting();
+  const { monitor, guest: open } = watched(setting);
+  const guest = open();
+  assertEquals(guest.protect([REGION], LISTENER).rungs, ["trap"]);
+  assertEquals(guest.unprotect(), "1 pages are writable again");
+  const { frame } = setting;
+  const calls = monitor.calls.filter((call) => /^r.x /.test(call));
+  assertEquals(calls, [`r-x ${frame}`, `rwx ${frame}`]);
 });
 
 Deno.test("a hold is made once and undone once", () => {

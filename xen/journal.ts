@@ -25,6 +25,8 @@ export interface ProtectionNote {
   readonly entries: readonly ProtectedEntry[];
   /** Id of the ioreq server of a write gate */
   readonly server?: number;
+  /** Whether Xen is to tell events of it */
+  readonly events?: true;
   /** Guest frames that a write trap closes */
   readonly trapped?: readonly bigint[];
   /** Guest frames that discard writes */
@@ -252,8 +254,9 @@ function parse(text: string): JournalState | undefined {
     return undefined;
   }
   if (typeof json !== "object" || json === null) return undefined;
-  const { version, uuid, entries, trapped, server, readOnly, pause, attack } =
-    json as Record<string, unknown>;
+  const parts = json as Record<string, unknown>;
+  const { version, uuid, entries, pause, attack } = parts;
+  const { events, trapped, server, readOnly } = parts;
   if (version !== VERSION || typeof uuid !== "string") return undefined;
   if (!Array.isArray(entries)) return undefined;
   const known = ["working", "working, paused before"] as const;
@@ -268,6 +271,7 @@ function parse(text: string): JournalState | undefined {
         return [];
       }
     }).filter(({ address }) => address % BigInt(PAGE_SIZE) === 0n),
+    ...(events === true ? { events } : {}),
     ...(Array.isArray(trapped) ? { trapped: trapped.flatMap(parseFrame) } : {}),
     ...(isServer(server) ? { server } : {}),
     ...(Array.isArray(readOnly)

@@ -280,12 +280,20 @@ Deno.test("what keeps a PVH guest from writing is kept, as far as it makes sense
     const none = { uuid: UUID, entries: [] };
     {
       using journal = new Journal(DOMAIN, folder);
-      journal.write({ ...none, server: 3, readOnly: [0x103n, 0x104n] });
+      journal.write({
+        ...none,
+        events: true,
+        trapped: [0x101n],
+        server: 3,
+        readOnly: [0x103n, 0x104n],
+      });
     }
     {
       using next = new Journal(DOMAIN, folder);
       assertEquals<unknown>(next.left(UUID), {
         ...none,
+        events: true,
+        trapped: [0x101n],
         server: 3,
         readOnly: [0x103n, 0x104n],
       });
@@ -293,6 +301,7 @@ Deno.test("what keeps a PVH guest from writing is kept, as far as it makes sense
     for (const server of [-1, 65_536, 1.5, "3", null]) {
       assertEquals<unknown>(leftOf(folder, text({ server })), none);
     }
+    assertEquals<unknown>(leftOf(folder, text({ events: 1 })), none);
     assertEquals<unknown>(leftOf(folder, text({ readOnly: "0x1" })), none);
     assertEquals<unknown>(
       leftOf(

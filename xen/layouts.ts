@@ -133,6 +133,12 @@ export const vmEvent = {
   gfn: 24, // u64, u.mem_access
   offset: 32, // u64
   access: 48, // u32, MEM_ACCESS_*
+  ctrlreg: 24, // u32, u.write_ctrlreg.index, VM_EVENT_X86_*
+  ctrlreg_new: 32, // u64
+  ctrlreg_old: 40, // u64
+  msr: 24, // u64, u.mov_to_msr
+  msr_new: 32, // u64
+  msr_old: 40, // u64
   rip: 208, // u64, data.regs.x86
 } as const;
 
@@ -143,6 +149,16 @@ export const vmEventRing = {
   rsp_prod: 8, // u32
   rsp_event: 12, // u32
   ring: 64, // entries
+} as const;
+
+/**
+ * `struct xen_domctl` (public/domctl.h), as far as it asks for monitor events.
+ * The library sets the interface's version.
+ */
+export const domctl = {
+  cmd: 0, // u32, XEN_DOMCTL_*
+  domain: 8, // u16
+  op: 16, // u32, u.monitor_op.op, XEN_DOMCTL_MONITOR_OP_*
 } as const;
 
 /** `struct pollfd` (poll.h) */

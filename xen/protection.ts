@@ -39,12 +39,32 @@ export interface StoppedWrite {
   readonly data?: Uint8Array;
 }
 
-/** Who is told of writes that did not land. */
-export interface WriteListener {
-  /** Gets each write before the guest goes on */
+/** A register that a virtual CPU is about to change. */
+export interface RegisterChange {
+  readonly vcpu: number;
+  /** Guest virtual address of the instruction */
+  readonly ip: bigint;
+  readonly register: "cr0" | "cr4" | "lstar" | "cstar" | "sysenterIp";
+  readonly value: bigint;
+  readonly before: bigint;
+}
+
+/** Who is asked before registers change. */
+export interface RegisterListener {
+  /** Bits of the control registers whose changes it is asked about */
+  readonly bits: { readonly cr0: bigint; readonly cr4: bigint };
+  /** Whether it may happen; the virtual CPU waits */
+  mayChange(change: RegisterChange): boolean;
+}
+
+/** Who is told of what was stopped. */
+export interface GuestListener {
+  /** Gets each write that did not land, before the guest goes on */
   stopped(write: StoppedWrite): void;
   /** Whether `stopped` may pause the guest, which stands at the write then */
   readonly pauses: boolean;
+  /** Left out if every register may change */
+  readonly registers?: RegisterListener;
 }
 
 /** What protecting some ranges came to. */
@@ -53,6 +73,8 @@ export interface Protection {
   readonly rungs: readonly Rung[];
   /** Page-table entries that were made read-only */
   readonly entries: number;
-  /** Why a range is not on the rung that it could be on */
+  /** Whether the listener is asked before registers change */
+  readonly registers: boolean;
+  /** Why a range, or a register, is not kept as it could be */
   readonly refused?: string;
 }

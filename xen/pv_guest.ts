@@ -136,6 +136,8 @@ export class PvGuest extends DomainGuest<PvCpuState> {
     return {
       rungs: ranges.map((range) => bears(range) ? "protect" : "poll"),
       entries: bearing.length === 0 ? 0 : this.#makeReadOnly(bearing),
+      // They are Xen's
+      registers: false,
     };
   }
 

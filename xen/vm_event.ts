@@ -16,6 +16,18 @@ export type VmEvent =
       readonly offset: number;
       readonly writes: boolean;
     }
+    | {
+      readonly kind: "control register";
+      readonly register: "cr0" | "cr4";
+      readonly value: bigint;
+      readonly before: bigint;
+    }
+    | {
+      readonly kind: "msr";
+      readonly msr: number;
+      readonly value: bigint;
+      readonly before: bigint;
+    }
     /** It has finished an instruction */
     | { readonly kind: "step" }
     | { readonly kind: "unknown"; readonly reason: number }
@@ -24,19 +36,27 @@ export type VmEvent =
 /**
  * What is to become of it.
  *
- * - `go on`: it is tried again, and told again unless the page allows it by then
+ * - `go on`: it happens; of memory, it is tried again, and told again unless the
+ *   page allows it by then
  * - `discard`: it happens as Xen's emulator does it, but nothing is written
  * - `discard and step`: the same, and from then on each instruction is told when
  *   it is finished; the next one is the first
  * - `end steps`: no instruction is told any more
+ * - `deny`: the register stays as it was
  */
-export type VmAnswer = "go on" | "discard" | "discard and step" | "end steps";
+export type VmAnswer =
+  | "go on"
+  | "discard"
+  | "discard and step"
+  | "end steps"
+  | "deny";
 
 const {
   VM_EVENT_FLAG_VCPU_PAUSED,
   VM_EVENT_FLAG_EMULATE,
   VM_EVENT_FLAG_EMULATE_NOWRITE,
   VM_EVENT_FLAG_TOGGLE_SINGLESTEP,
+  VM_EVENT_FLAG_DENY,
 } = constants;
 
 // Without EMULATE nothing is emulated, and the write is only tried again
@@ -47,6 +67,12 @@ const ANSWER_FLAGS: Readonly<Record<VmAnswer, number>> = {
   "discard": DISCARD,
   "discard and step": DISCARD | VM_EVENT_FLAG_TOGGLE_SINGLESTEP,
   "end steps": VM_EVENT_FLAG_TOGGLE_SINGLESTEP,
+  "deny": VM_EVENT_FLAG_DENY,
+};
+
+const CONTROL_REGISTERS: Readonly<Record<number, "cr0" | "cr4">> = {
+  [constants.VM_EVENT_X86_CR0]: "cr0",
+  [constants.VM_EVENT_X86_CR4]: "cr4",
 };
 
 /**
@@ -59,19 +85,38 @@ export function decodeVmEvent(view: DataView): VmEvent {
   const u64 = (at: number) => view.getBigUint64(at, true);
   const common = { vcpu: u32(vmEvent.vcpu_id), ip: u64(vmEvent.rip) };
   const reason = u32(vmEvent.reason);
-  if (reason === constants.VM_EVENT_REASON_SINGLESTEP) {
-    return { ...common, kind: "step" };
+  switch (reason) {
+    case constants.VM_EVENT_REASON_MEM_ACCESS:
+      return {
+        ...common,
+        kind: "memory",
+        frame: u64(vmEvent.gfn),
+        offset: Number(u64(vmEvent.offset) & 0xfffn),
+        writes: (u32(vmEvent.access) & constants.MEM_ACCESS_W) !== 0,
+      };
+    case constants.VM_EVENT_REASON_WRITE_CTRLREG: {
+      const register = CONTROL_REGISTERS[u32(vmEvent.ctrlreg)];
+      if (register === undefined) break;
+      return {
+        ...common,
+        kind: "control register",
+        register,
+        value: u64(vmEvent.ctrlreg_new),
+        before: u64(vmEvent.ctrlreg_old),
+      };
+    }
+    case constants.VM_EVENT_REASON_MOV_TO_MSR:
+      return {
+        ...common,
+        kind: "msr",
+        msr: u32(vmEvent.msr),
+        value: u64(vmEvent.msr_new),
+        before: u64(vmEvent.msr_old),
+      };
+    case constants.VM_EVENT_REASON_SINGLESTEP:
+      return { ...common, kind: "step" };
   }
-  if (reason !== constants.VM_EVENT_REASON_MEM_ACCESS) {
-    return { ...common, kind: "unknown", reason };
-  }
-  return {
-    ...common,
-    kind: "memory",
-    frame: u64(vmEvent.gfn),
-    offset: Number(u64(vmEvent.offset) & 0xfffn),
-    writes: (u32(vmEvent.access) & constants.MEM_ACCESS_W) !== 0,
-  };
+  return { ...common, kind: "unknown", reason };
 }
 
 /**

@@ -35,6 +35,42 @@ Deno.test("an access to memory is read with its place", () => {
   }
 });
 
+Deno.test("a write of a control register is read, and one that nobody asked for is unknown", () => {
+  const fields = {
+    ...common,
+    [vmEvent.reason]: constants.VM_EVENT_REASON_WRITE_CTRLREG,
+    [vmEvent.ctrlreg_new]: 0x8000_0011n,
+    [vmEvent.ctrlreg_old]: 0x8001_0011n,
+  };
+  for (const [index, register] of [[0, "cr0"], [2, "cr4"]] as const) {
+    assertEquals<unknown>(
+      decodeVmEvent(event({ ...fields, [vmEvent.ctrlreg]: index })),
+      {
+        ...decoded,
+        kind: "control register",
+        register,
+        value: 0x8000_0011n,
+        before: 0x8001_0011n,
+      },
+    );
+  }
+  const other = decodeVmEvent(event({ ...fields, [vmEvent.ctrlreg]: 1 }));
+  assertEquals(other.kind, "unknown");
+});
+
+Deno.test("a write of a model-specific register is read", () => {
+  assertEquals<unknown>(
+    decodeVmEvent(event({
+      ...common,
+      [vmEvent.reason]: constants.VM_EVENT_REASON_MOV_TO_MSR,
+      [vmEvent.msr]: 0xc000_0082n,
+      [vmEvent.msr_new]: 2n,
+      [vmEvent.msr_old]: 1n,
+    })),
+    { ...decoded, kind: "msr", msr: 0xc000_0082, value: 2n, before: 1n },
+  );
+});
+
 Deno.test("the end of an instruction is read", () => {
   const reason = constants.VM_EVENT_REASON_SINGLESTEP;
   assertEquals<unknown>(
@@ -56,6 +92,7 @@ Deno.test("an answer is the event with other flags", () => {
     VM_EVENT_FLAG_EMULATE: emulate,
     VM_EVENT_FLAG_EMULATE_NOWRITE: noWrite,
     VM_EVENT_FLAG_TOGGLE_SINGLESTEP: step,
+    VM_EVENT_FLAG_DENY: deny,
   } = constants;
   for (
     const [answer, flags] of [
@@ -63,6 +100,7 @@ Deno.test("an answer is the event with other flags", () => {
       ["discard", emulate | noWrite],
       ["discard and step", emulate | noWrite | step],
       ["end steps", step],
+      ["deny", deny],
     ] as const
   ) {
     for (const before of [paused, 0]) {

@@ -2,10 +2,10 @@ import { assert, assertEquals, assertThrows } from "@std/assert";
 import { constants } from "./constants.ts";
 import { XenError } from "./errors.ts";
 import { endWriteGate } from "./end_write_gate.ts";
-import type { EventLoop } from "./event_loop.ts";
 import type { XenHost } from "./host.ts";
 import { ioreq, ioreqBits, PAGE_SIZE } from "./layouts.ts";
 import type { GatedWrite } from "./gate_requests.ts";
+import { ManualLoop } from "./testing/manual_loop.ts";
 import { WriteGate } from "./write_gate.ts";
 
 const DOMAIN = { id: 7, maxVcpus: 2 };
@@ -27,8 +27,8 @@ class GateHost {
   /** Calls that are refused */
   readonly refused = new Set<string>();
   readonly host: XenHost;
-  readonly loop: EventLoop;
-  #readable: (() => void) | undefined;
+  #loop = new ManualLoop();
+  readonly loop = this.#loop.loop;
   #pending: number[] = [];
 
   constructor() {
@@ -40,10 +40,6 @@ class GateHost {
       this.calls.push(name);
       if (this.refused.has(name)) throw new XenError(name, EINVAL);
     };
-    this.loop = {
-      add: (_fd: number, readable: () => void) => this.#readable = readable,
-      remove: () => this.#readable = undefined,
-    } as unknown as EventLoop;
     this.host = {
       libraries: {
         logger: null,
@@ -109,7 +105,7 @@ class GateHost {
   access(...request: Parameters<GateHost["request"]>): void {
     this.request(...request);
     this.#pending.push(LOCAL + request[0]);
-    this.#readable!();
+    this.#loop.notify();
   }
 
   bits(vcpu: number): number {

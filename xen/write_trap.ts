@@ -1,16 +1,8 @@
-import type { EventLoop } from "./event_loop.ts";
-import type { GatedDomain } from "./write_gate.ts";
 import type { XenHost } from "./host.ts";
-import { MonitorRing } from "./monitor_ring.ts";
-import type { StoppedWrite, WriteListener } from "./protection.ts";
+import type { EventListener, MonitorEvents } from "./monitor_events.ts";
+import type { GuestListener, StoppedWrite } from "./protection.ts";
 import { unlessGone } from "./unless_gone.ts";
 import type { VmAnswer, VmEvent } from "./vm_event.ts";
-
-/**
- * Virtual CPUs of a guest at most. Where more of them have written than the
- * ring has room for, Xen gives none of them back while it is full.
- */
-const MAX_VCPUS = 7;
 
 /** How long an instruction may take until its write is told all the same, ms */
 const STEP_LIMIT = 50;
@@ -29,50 +21,37 @@ interface Step {
  *
  * The pages' entries in the tables that map guest frames (EPT) are read-only;
  * Xen sends an event for each write (`mem_access`), and this answers that it is
- * to be emulated with nothing written. A guest that writes waits for the answer:
- * if this process dies, until `endWriteTrap` is called. Writes that Xen makes
- * for the guest are not stopped.
+ * to be emulated with nothing written. Writes that Xen makes for the guest are
+ * not stopped. `openTrap` undoes it.
  *
  * Xen emulates when the virtual CPU runs again. One that is paused before would
  * write after all if it is let run when nothing is trapped any more. So where
  * the listener pauses, it is told one instruction later (monitor trap flag).
  */
-export class WriteTrap implements Disposable {
+export class WriteTrap implements EventListener {
   #host: XenHost;
-  #domain: GatedDomain;
-  #listener: WriteListener;
+  #domain: number;
+  #listener: GuestListener;
   #frames = new Set<bigint>();
   /** By virtual CPU, from its write until it has finished */
   #steps = new Map<number, Step>();
-  #ended = false;
-  #ring: MonitorRing;
 
   /**
+   * @param domain Domain id
    * @param listener Is told of each write
-   * @throws {RangeError} If the guest has more than 7 virtual CPUs
-   * @throws {XenError} If Xen refuses: EBUSY if another process listens,
-   *   EOPNOTSUPP on processors of AMD
+   * @throws {XenError} If Xen refuses: EOPNOTSUPP on processors of AMD
    */
   constructor(
     host: XenHost,
-    loop: EventLoop,
-    domain: GatedDomain,
-    listener: WriteListener,
+    domain: number,
+    events: MonitorEvents,
+    listener: GuestListener,
   ) {
-    if (domain.maxVcpus > MAX_VCPUS) {
-      throw new RangeError(
-        `${domain.maxVcpus} virtual CPUs: a write trap serves ${MAX_VCPUS}`,
-      );
-    }
     this.#host = host;
     this.#domain = domain;
     this.#listener = listener;
-    using stack = new DisposableStack();
-    this.#ring = stack.use(
-      new MonitorRing(host, loop, domain.id, (event) => this.#answer(event)),
-    );
-    if (listener.pauses) host.control.tellSteps(domain.id);
-    stack.move();
+    if (listener.pauses) host.control.tellSteps(domain);
+    events.add(this);
   }
 
   /**
@@ -84,17 +63,17 @@ export class WriteTrap implements Disposable {
    */
   close(frames: readonly bigint[]): void {
     for (const frame of frames) this.#frames.add(frame);
-    this.#host.control.setAccess(this.#domain.id, frames, "r-x");
+    this.#host.control.setAccess(this.#domain, frames, "r-x");
   }
 
-  #answer(event: VmEvent): VmAnswer {
+  answer(event: VmEvent): VmAnswer | undefined {
     if (event.kind === "step") {
       this.#finish(event.vcpu);
       return "end steps";
     }
     const isOurs = event.kind === "memory" && event.writes &&
       this.#frames.has(event.frame);
-    if (!isOurs) return "go on";
+    if (!isOurs) return undefined;
     const { vcpu, ip, frame, offset } = event;
     const write = { vcpu, ip, frame, offset };
     const step = this.#steps.get(vcpu);
@@ -103,7 +82,7 @@ export class WriteTrap implements Disposable {
       if (step.writes.length < MAX_KEPT) step.writes.push(write);
       return "discard";
     }
-    if (!this.#listener.pauses || this.#ended) {
+    if (!this.#listener.pauses) {
       this.#listener.stopped(write);
       return "discard";
     }
@@ -125,50 +104,27 @@ export class WriteTrap implements Disposable {
     this.#tell(step.writes);
   }
 
-  /** Lets the guest write to all pages again, and go on if it waits. */
-  [Symbol.dispose](): void {
-    const frames = [...this.#frames];
-    const { id } = this.#domain;
-    this.#ended = true;
-    unlessGone(() => this.#host.control.setAccess(id, frames, "rwx"));
-    this.#ring[Symbol.dispose]();
+  /** Lets virtual CPUs run freely that were to finish first. */
+  ended(): void {
     for (const vcpu of [...this.#steps.keys()]) {
-      unlessGone(() => this.#host.control.endSteps(id, vcpu));
+      unlessGone(() => this.#host.control.endSteps(this.#domain, vcpu));
       this.#finish(vcpu);
     }
-    releaseWaiting(this.#host, this.#domain);
   }
 }
 
 /**
- * Undoes the write trap of a process that has died: every page of it is
- * writable again, and who waits for an answer goes on.
+ * Lets a guest write to pages again that a trap has closed.
  *
- * @param frames Guest frames that it closed
+ * @param domain Domain id
+ * @param frames Guest frames
  * @throws {XenError} If Xen refuses
  */
-export function endWriteTrap(
-  host: XenHost,
-  domain: GatedDomain,
+export function openTrap(
+  { control }: XenHost,
+  domain: number,
   frames: readonly bigint[],
 ): void {
-  const { control } = host;
-  unlessGone(() => control.setAccess(domain.id, frames, "rwx"));
-  unlessGone(() => control.disableMonitor(domain.id));
-  for (let vcpu = 0; vcpu < domain.maxVcpus; vcpu++) {
-    unlessGone(() => control.endSteps(domain.id, vcpu));
-  }
-  releaseWaiting(host, domain);
-}
-
-/**
- * Xen keeps a virtual CPU waiting beyond the end of its ring, and takes its
- * answer from the next one.
- */
-function releaseWaiting(host: XenHost, { id, maxVcpus }: GatedDomain): void {
-  const noLoop = { add: () => {}, remove: () => {} };
-  unlessGone(() => {
-    using ring = new MonitorRing(host, noLoop, id, () => "go on");
-    for (let vcpu = 0; vcpu < maxVcpus; vcpu++) ring.release(vcpu);
-  });
+  if (frames.length === 0) return;
+  unlessGone(() => control.setAccess(domain, frames, "rwx"));
 }

@@ -6,10 +6,11 @@ import type { AliasScan } from "../../xen/aliases.ts";
 import type { Mapped, NotMapped, WalkStep } from "../../xen/page_walk.ts";
 import type { PvCpuState } from "../../guestos/cpu_state.ts";
 import type {
+  GuestListener,
   InvariantRange,
   Protection,
+  RegisterListener,
   StoppedWrite,
-  WriteListener,
 } from "../../xen/protection.ts";
 import type { GuardedGuest } from "../guard.ts";
 import { PAGE_SIZE } from "../guest.ts";
@@ -52,6 +53,10 @@ export class SyntheticGuest implements GuardedGuest {
   complete = true;
   /** Who wants to know of writes that did not land */
   stopped: (write: StoppedWrite) => void = () => {};
+  /** Whether it can have the guard asked before registers change */
+  watchesRegisters = false;
+  /** Asks the guard whether a register may change, if it wants to be asked */
+  mayChange: RegisterListener["mayChange"] | undefined;
   /** Called before each look at the guest, with its number from 1 */
   beforeLook: (count: number) => void = () => {};
   /** Entries of the tables above the last level, from the root down */
@@ -206,11 +211,14 @@ export class SyntheticGuest implements GuardedGuest {
   /** As a guest does whose page-table entries are made read-only. */
   protect(
     ranges: readonly InvariantRange[],
-    listener: WriteListener,
+    listener: GuestListener,
   ): Protection {
     this.stopped = (write) => listener.stopped(write);
+    const { registers: watch } = listener;
+    if (this.watchesRegisters) this.mayChange = watch?.mayChange;
+    const registers = this.mayChange !== undefined;
     if (!ranges.every(({ rungs }) => rungs.includes("protect"))) {
-      return { rungs: ranges.map(() => "poll"), entries: 0 };
+      return { rungs: ranges.map(() => "poll"), entries: 0, registers };
     }
     this.calls.push("protect");
     const frames = new Set(
@@ -228,7 +236,11 @@ export class SyntheticGuest implements GuardedGuest {
       this.#entries.set(address, this.entry(address) & ~WRITABLE);
       this.#protected.push(address);
     }
-    return { rungs: ranges.map(() => "protect"), entries: changed.length };
+    return {
+      rungs: ranges.map(() => "protect"),
+      entries: changed.length,
+      registers,
+    };
   }
 
   unprotect(): string | undefined {

@@ -181,6 +181,14 @@ int main(void)
 	entry("gfn", offsetof(vm_event_request_t, u.mem_access.gfn));
 	entry("offset", offsetof(vm_event_request_t, u.mem_access.offset));
 	entry("access", offsetof(vm_event_request_t, u.mem_access.flags));
+	entry("ctrlreg", offsetof(vm_event_request_t, u.write_ctrlreg.index));
+	entry("ctrlreg_new",
+	      offsetof(vm_event_request_t, u.write_ctrlreg.new_value));
+	entry("ctrlreg_old",
+	      offsetof(vm_event_request_t, u.write_ctrlreg.old_value));
+	entry("msr", offsetof(vm_event_request_t, u.mov_to_msr.msr));
+	entry("msr_new", offsetof(vm_event_request_t, u.mov_to_msr.new_value));
+	entry("msr_old", offsetof(vm_event_request_t, u.mov_to_msr.old_value));
 	entry("rip", offsetof(vm_event_request_t, data.regs.x86.rip));
 	end();
 
@@ -190,6 +198,12 @@ int main(void)
 	OFFSET(vm_event_sring_t, rsp_prod);
 	OFFSET(vm_event_sring_t, rsp_event);
 	OFFSET(vm_event_sring_t, ring);
+	end();
+
+	begin("domctl");
+	OFFSET(struct xen_domctl, cmd);
+	OFFSET(struct xen_domctl, domain);
+	entry("op", offsetof(struct xen_domctl, u.monitor_op.op));
 	end();
 
 	begin("pollfd");
@@ -216,12 +230,19 @@ int main(void)
 	NUMBER(XENMEM_access_rx);
 	NUMBER(XENMEM_access_rwx);
 	NUMBER(VM_EVENT_REASON_MEM_ACCESS);
+	NUMBER(VM_EVENT_REASON_WRITE_CTRLREG);
+	NUMBER(VM_EVENT_REASON_MOV_TO_MSR);
 	NUMBER(VM_EVENT_REASON_SINGLESTEP);
 	NUMBER(VM_EVENT_FLAG_VCPU_PAUSED);
 	NUMBER(VM_EVENT_FLAG_EMULATE);
 	NUMBER(VM_EVENT_FLAG_EMULATE_NOWRITE);
 	NUMBER(VM_EVENT_FLAG_TOGGLE_SINGLESTEP);
+	NUMBER(VM_EVENT_FLAG_DENY);
+	NUMBER(VM_EVENT_X86_CR0);
+	NUMBER(VM_EVENT_X86_CR4);
 	NUMBER(MEM_ACCESS_W);
+	NUMBER(XEN_DOMCTL_monitor_op);
+	NUMBER(XEN_DOMCTL_MONITOR_OP_CONTROL_REGISTERS);
 	NUMBER(XEN_DOMCTL_DEBUG_OP_SINGLE_STEP_OFF);
 	NUMBER(STATE_IOREQ_READY);
 	NUMBER(STATE_IOREQ_INPROCESS);

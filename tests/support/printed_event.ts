@@ -39,6 +39,8 @@ export interface PrintedEvent {
   /** Of `armed`. */
   readonly entries?: number;
   /** Of `armed`. */
+  readonly registers?: boolean;
+  /** Of `armed`. */
   readonly regions?: readonly {
     readonly source: string;
     readonly rung: string;

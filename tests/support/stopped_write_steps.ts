@@ -112,8 +112,8 @@ export async function stoppedWriteSteps(
 
   await t.step(
     tellsCode
-      ? "tells code_attack at once as well"
-      : "discards code_attack without a word",
+      ? "tells a write to code at once as well"
+      : "discards a write to code without a word",
     async () => {
       await using fresh = await freshGuest(lab, PVH);
       const { simpleos, domid } = fresh;
@@ -122,7 +122,7 @@ export async function stoppedWriteSteps(
         ...[...GUARD, ...NO_PASSES, "--on-attack", "report"],
       );
       await monitor.armed(domid);
-      await simpleos.command("code_attack");
+      await simpleos.command("code_attack_alias");
       // A second write, which the first one's event comes before
       await simpleos.command("data_attack");
       await monitor.waitFor(
@@ -133,6 +133,35 @@ export async function stoppedWriteSteps(
         (await monitor.findings(domid)).map(({ symbol }) => symbol),
         tellsCode ? ["shutdown", "shutdown_p"] : ["shutdown_p"],
       );
+      await assertCanBeShutDown(simpleos);
+    },
+  );
+
+  await t.step(
+    "keeps write protection on, which code_attack clears first",
+    async () => {
+      await using fresh = await freshGuest(lab, PVH);
+      const { simpleos, domid } = fresh;
+      await using monitor = await Monitor.start(lab, ...GUARD, ...NO_PASSES);
+      assertEquals((await monitor.armed(domid)).registers, true);
+      const order = await simpleos.send("code_attack");
+      assertEquals((await monitor.response(domid)).response, "pause");
+      assertEquals(await simpleos.guest.state(), "--p---");
+      assertEquals(
+        (await monitor.findings(domid)).map((
+          { rule, seen, what, symbol, ipSymbol },
+        ) => [rule.id, seen, what, symbol, ipSymbol?.split("+")[0]]),
+        [[
+          "XK-013",
+          "stop",
+          "CR0.WP",
+          "CR0 of vCPU 0",
+          "pvh_set_write_protection",
+        ]],
+      );
+      assertEquals((await monitor.stop()).code, 0);
+      await simpleos.guest.unpause();
+      assertEquals(await simpleos.answer(order), "blocked");
       await assertCanBeShutDown(simpleos);
     },
   );
@@ -192,6 +221,8 @@ export async function stoppedWriteSteps(
           ...[...GUARD, "--on-attack", "report"],
         );
         await next.notice(/an earlier monitor left .*writable again/);
+        // Xen has one ring of events for a guest: no other is left
+        assertEquals((await next.armed()).registers, true);
       }],
     ] as const
   ) {

@@ -131,6 +131,31 @@ void *xc_monitor_enable(void *xch, uint32_t domain, uint32_t *port) {
 
 int xc_monitor_disable(void *xch, uint32_t domain) { return known(domain); }
 
+/* Of the bits of CR0 or CR4, all but one are masked out */
+int xc_monitor_write_ctrlreg(void *xch, uint32_t domain, uint16_t index,
+                             _Bool enable, _Bool sync, uint64_t bitmask,
+                             _Bool onchangeonly) {
+  if (!enable || !sync || !onchangeonly) return failed(EINVAL);
+  if (index != 0 && index != 2) return failed(EINVAL);
+  return bitmask == ~(1ull << 16) ? known(domain) : failed(EINVAL);
+}
+
+int xc_monitor_mov_to_msr(void *xch, uint32_t domain, uint32_t msr,
+                          _Bool enable, _Bool onchangeonly) {
+  if (!enable || !onchangeonly) return failed(EINVAL);
+  return msr == 0xc0000082 ? known(domain) : failed(EINVAL);
+}
+
+/* Only that events control registers can be asked for */
+int xc_domctl(void *xch, unsigned char *domctl) {
+  uint32_t command, op;
+  uint16_t domain;
+  memcpy(&command, domctl, 4);
+  memcpy(&domain, domctl + 8, 2);
+  memcpy(&op, domctl + 16, 4);
+  return command == 77 && op == 4 ? known(domain) : failed(EINVAL);
+}
+
 int xc_monitor_singlestep(void *xch, uint32_t domain, _Bool enable) {
   return enable ? known(domain) : failed(EINVAL);
 }

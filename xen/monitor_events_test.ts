@@ -1,0 +1,92 @@
+import { assertEquals, assertThrows } from "@std/assert";
+import { constants } from "./constants.ts";
+import { XenError } from "./errors.ts";
+import { endMonitorEvents, MonitorEvents } from "./monitor_events.ts";
+import { MonitorHost } from "./testing/monitor_host.ts";
+
+const DOMAIN = { id: 7, maxVcpus: 2 };
+const ESRCH = 3;
+const ENODEV = 19;
+const EOPNOTSUPP = 95;
+const PAUSED = constants.VM_EVENT_FLAG_VCPU_PAUSED;
+const STEP = constants.VM_EVENT_FLAG_TOGGLE_SINGLESTEP;
+const DENY = constants.VM_EVENT_FLAG_DENY;
+
+Deno.test("the first listener that an event is for answers it", () => {
+  const xen = new MonitorHost();
+  using events = new MonitorEvents(xen.host, xen.loop, DOMAIN);
+  const asked: string[] = [];
+  const denies = {
+    answer: () => {
+      asked.push("denies");
+      return "deny" as const;
+    },
+  };
+  events.add({ answer: () => void asked.push("other") });
+  events.add(denies);
+  xen.put(0);
+  xen.notify();
+  events.remove(denies);
+  xen.put(1);
+  xen.notify();
+  assertEquals(asked, ["other", "denies", "other"]);
+  assertEquals(xen.answers, [[0, PAUSED | DENY], [1, PAUSED]]);
+});
+
+Deno.test("what no listener is there for goes on, and steps no more", () => {
+  const xen = new MonitorHost();
+  using _events = new MonitorEvents(xen.host, xen.loop, DOMAIN);
+  xen.put(0, { reason: 99 });
+  xen.put(1, { reason: constants.VM_EVENT_REASON_SINGLESTEP });
+  xen.notify();
+  assertEquals(xen.answers, [[0, PAUSED], [1, PAUSED | STEP]]);
+});
+
+Deno.test("the end answers what is there, tells the listeners, and leaves nobody waiting", () => {
+  const xen = new MonitorHost();
+  const events = new MonitorEvents(xen.host, xen.loop, DOMAIN);
+  events.add({
+    answer: () => "deny",
+    ended: () => void xen.calls.push("ended"),
+  });
+  // It came after the last channel event
+  xen.put(1);
+  xen.calls.length = 0;
+  events[Symbol.dispose]();
+  assertEquals(xen.calls, ["disable", "ended", "enable", "disable"]);
+  assertEquals(xen.answers, [
+    [1, PAUSED | DENY],
+    // What came between the last look and the ring's end
+    [0, PAUSED],
+    [1, PAUSED],
+  ]);
+});
+
+Deno.test("the events of a dead process are ended", () => {
+  const xen = new MonitorHost();
+  endMonitorEvents(xen.host, DOMAIN);
+  assertEquals(xen.calls, ["disable", "end 0", "end 1", "enable", "disable"]);
+  assertEquals(xen.answers, [[0, PAUSED], [1, PAUSED]]);
+});
+
+Deno.test("the events of a dead process that had no ring yet, on a processor that cannot step, or of a guest that is gone, are nothing", () => {
+  for (const error of [ENODEV, EOPNOTSUPP, ESRCH]) {
+    const xen = new MonitorHost();
+    for (const call of ["disable", "enable", "end 0", "end 1"]) {
+      xen.refused.set(call, error);
+    }
+    endMonitorEvents(xen.host, DOMAIN);
+    xen.refused.set("disable", 1);
+    assertThrows(() => endMonitorEvents(xen.host, DOMAIN), XenError);
+  }
+});
+
+Deno.test("a guest of more virtual CPUs than the ring has room for is refused", () => {
+  const xen = new MonitorHost();
+  assertThrows(
+    () => new MonitorEvents(xen.host, xen.loop, { id: 7, maxVcpus: 8 }),
+    RangeError,
+    "8 virtual CPUs",
+  );
+  assertEquals(xen.calls, []);
+});

@@ -1,0 +1,148 @@
+import { assertEquals } from "@std/assert";
+import { constants } from "../constants.ts";
+import { XenError } from "../errors.ts";
+import type { XenHost } from "../host.ts";
+import { PAGE_SIZE, vmEvent, vmEventRing } from "../layouts.ts";
+import { ManualLoop } from "./manual_loop.ts";
+
+const FD = 42;
+const PORT = 30;
+const SLOTS = 8;
+
+/** The page that is written to if a test says nothing else */
+export const FRAME = 0x1809n;
+
+/** Number or index of a register, and what it was and is to be. */
+export interface RegisterWrite {
+  readonly index: number;
+  readonly value: bigint;
+  readonly before: bigint;
+}
+
+const PAUSED = constants.VM_EVENT_FLAG_VCPU_PAUSED;
+
+/** What a virtual CPU was told: its number and the answer's flags. */
+export type Answer = readonly [vcpu: number, flags: number];
+
+/** Xen's side of a guest's ring of events: puts events on it, and takes answers when notified. */
+export class MonitorHost {
+  readonly calls: string[] = [];
+  readonly answers: Answer[] = [];
+  /** Calls that are refused, with their error numbers */
+  readonly refused = new Map<string, number>();
+  readonly host: XenHost;
+  #loop = new ManualLoop();
+  readonly loop = this.#loop.loop;
+  #ring = new DataView(new ArrayBuffer(PAGE_SIZE));
+  #put = 0;
+  #taken = 0;
+  #pending = 0;
+  #version: number;
+  #size: number;
+
+  constructor(release = "4.17.7") {
+    [this.#version, this.#size] = release.startsWith("4.14")
+      ? [6, vmEvent.sizes[0]]
+      : [7, vmEvent.sizes[1]];
+    const call = (name: string) => {
+      this.calls.push(name);
+      const error = this.refused.get(name);
+      if (error !== undefined) throw new XenError(name, error);
+    };
+    this.host = {
+      libraries: {
+        logger: null,
+        evtchn: {
+          symbols: {
+            xenevtchn_open: () => Deno.UnsafePointer.create(1n),
+            xenevtchn_close: () => {},
+            xenevtchn_fd: () => FD,
+            xenevtchn_bind_interdomain: () => PORT,
+            xenevtchn_pending: () => this.#pending-- > 0 ? PORT : -1,
+            xenevtchn_unmask: () => {},
+            xenevtchn_notify: () => this.#takeAnswers(),
+          },
+        },
+      },
+      control: {
+        xenVersion: () => release,
+        enableMonitor: () => {
+          call("enable");
+          this.#ring = new DataView(new ArrayBuffer(PAGE_SIZE));
+          this.#put = 0;
+          this.#taken = 0;
+          return {
+            bytes: this.#ring.buffer,
+            port: 1,
+            [Symbol.dispose]: () => {},
+          };
+        },
+        disableMonitor: () => call("disable"),
+        controlRegisterValues: () => call("control values"),
+        tellControlRegister: (
+          _domain: number,
+          register: string,
+          bits: bigint,
+        ) => call(`tell ${register} ${bits.toString(16)}`),
+        tellMsr: (_domain: number, msr: number) =>
+          call(`tell ${msr.toString(16)}`),
+        tellSteps: () => call("tell steps"),
+        endSteps: (_domain: number, vcpu: number) => call(`end ${vcpu}`),
+        setAccess: (
+          _domain: number,
+          frames: readonly bigint[],
+          access: string,
+        ) => call(`${access} ${frames}`),
+      },
+    } as unknown as XenHost;
+  }
+
+  #takeAnswers(): void {
+    while (this.#ring.getUint32(vmEventRing.rsp_prod, true) !== this.#taken) {
+      const at = this.#entryAt(this.#taken++);
+      const read = (field: number) => this.#ring.getUint32(at + field, true);
+      assertEquals(read(vmEvent.version), this.#version);
+      this.answers.push([read(vmEvent.vcpu_id), read(vmEvent.flags)]);
+    }
+  }
+
+  #entryAt(index: number): number {
+    return vmEventRing.ring + (index % SLOTS) * this.#size;
+  }
+
+  /** A virtual CPU does something that is told; no channel event yet. */
+  put(
+    vcpu: number,
+    {
+      reason = constants.VM_EVENT_REASON_MEM_ACCESS as number,
+      frame = FRAME,
+      access = constants.MEM_ACCESS_W as number,
+      register = undefined as RegisterWrite | undefined,
+    } = {},
+  ): void {
+    const at = this.#entryAt(this.#put);
+    const set = (field: number, value: number) =>
+      this.#ring.setUint32(at + field, value, true);
+    set(vmEvent.version, this.#version);
+    set(vmEvent.flags, PAUSED);
+    set(vmEvent.reason, reason);
+    set(vmEvent.vcpu_id, vcpu);
+    set(vmEvent.access, access);
+    this.#ring.setBigUint64(at + vmEvent.gfn, frame, true);
+    this.#ring.setBigUint64(at + vmEvent.offset, 0x30n, true);
+    if (register !== undefined) {
+      const { index, value, before } = register;
+      set(vmEvent.ctrlreg, index);
+      this.#ring.setBigUint64(at + vmEvent.ctrlreg_new, value, true);
+      this.#ring.setBigUint64(at + vmEvent.ctrlreg_old, before, true);
+    }
+    this.#ring.setBigUint64(at + vmEvent.rip, 0xffff_ffff_8100_1234n, true);
+    this.#ring.setUint32(vmEventRing.req_prod, ++this.#put, true);
+  }
+
+  /** The channel event for what is on the ring. */
+  notify(): void {
+    this.#pending = 1;
+    this.#loop.notify();
+  }
+}
