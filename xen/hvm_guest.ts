@@ -99,7 +99,8 @@ export class HvmGuest extends DomainGuest<HvmCpuState> {
     if (this.#loop === undefined) {
       return { rungs, entries: 0, registers: false };
     }
-    let refused = this.#refusal(() => this.#watchRegisters(listener));
+    const unwatched = this.#refusal(() => this.#watchRegisters(listener));
+    let unstopped: string | undefined;
     for (const rung of ["trap", "gate"] as const) {
       const bears = (range: InvariantRange, index: number) =>
         rungs[index] === "poll" && range.rungs.includes(rung);
@@ -116,11 +117,14 @@ export class HvmGuest extends DomainGuest<HvmCpuState> {
         });
         continue;
       }
-      refused ??= failed;
+      unstopped = failed;
       if (rung === "trap") this.#endTrap();
       else this.#endGate();
     }
     const registers = this.#watch !== undefined;
+    // What one rung refuses another may have taken
+    const refused = unwatched ??
+      (rungs.includes("poll") ? unstopped : undefined);
     return {
       rungs,
       entries: 0,
@@ -158,7 +162,7 @@ export class HvmGuest extends DomainGuest<HvmCpuState> {
       const { host, domain } = this;
       this.#watch = new RegisterWatch(host, domain.id, events, registers);
     } catch (error) {
-      this.#endEvents();
+      if (this.#trap === undefined) this.#endEvents();
       throw error;
     }
   }

@@ -287,6 +287,26 @@ Deno.test("a processor that cannot trap has its registers watched all the same",
   assertEquals(guest.unprotect(), "its registers may change again");
 });
 
+Deno.test("a page stays trapped where registers cannot be watched", () => {
+  using setting = new Setting();
+  const { monitor, guest: open } = watched(setting);
+  monitor.refused.set("tell 176", EINVAL);
+  const guest = open();
+  // As a guard does once the kernel is up
+  for (let times = 0; times < 2; times++) {
+    const { rungs, registers, refused } = guest.protect([REGION], LISTENER);
+    assertEquals([rungs, registers], [["trap"], false]);
+    assert(refused?.includes("tell 176"));
+  }
+  monitor.put(0, { frame: setting.frame });
+  monitor.notify();
+  assertEquals(
+    monitor.answers.at(-1)![1] & constants.VM_EVENT_FLAG_EMULATE_NOWRITE,
+    constants.VM_EVENT_FLAG_EMULATE_NOWRITE,
+  );
+  assertEquals(guest.unprotect(), "1 pages are writable again");
+});
+
 Deno.test("a page that is trapped is written to again when the guest is unprotected", () => {
   using setting = new Setting();
   const { monitor, guest: open } = watched(setting);

@@ -23,7 +23,8 @@ export class RegisterWatch implements EventListener {
   #listener: RegisterListener;
 
   /**
-   * @throws {XenError} If Xen refuses; `events` must be ended then
+   * @throws {XenError} If Xen refuses: what it tells until `events` end may
+   *   happen
    */
   constructor(
     { control }: XenHost,
@@ -32,13 +33,13 @@ export class RegisterWatch implements EventListener {
     listener: RegisterListener,
   ) {
     this.#listener = listener;
-    events.add(this);
     // Without this an answer that denies is passed over
     control.controlRegisterValues(domain);
     const { cr0, cr4 } = listener.bits;
     control.tellControlRegister(domain, "cr0", cr0);
     control.tellControlRegister(domain, "cr4", cr4);
     for (const msr of Object.keys(MSRS)) control.tellMsr(domain, Number(msr));
+    events.add(this);
   }
 
   answer(event: VmEvent): VmAnswer | undefined {

@@ -86,6 +86,12 @@ export async function stoppedWriteSteps(
         new Set(regions!.map(({ rung }) => rung)),
         new Set([rung]),
       );
+      assertEquals(
+        (await monitor.events()).filter(({ text }) =>
+          text?.includes("can be stopped")
+        ),
+        [],
+      );
       await fresh.simpleos.waitForTick();
     },
   );
