@@ -239,8 +239,9 @@ export class HvmGuest extends DomainGuest<HvmCpuState> {
     const hadGate = this.#server !== undefined;
     const hadEvents = this.#hasEvents;
     openTrap(this.host, this.domain.id, this.#trapped);
-    this.#endEvents();
+    // In this order: who waits at the gate did not go on once events had ended
     this.#endGate();
+    this.#endEvents();
     if (pages > 0) return `${pages} pages are writable again`;
     if (hadGate) return "its write gate is open";
     return hadEvents ? "its registers may change again" : undefined;
