@@ -12,6 +12,14 @@ export const PROTECTIONS = [
   { register: "cr4", bit: 21n, name: "CR4.SMAP" },
 ] as const;
 
+/** The same as masks, by register */
+export const PROTECTING_BITS = { cr0: maskOf("cr0"), cr4: maskOf("cr4") };
+
+function maskOf(name: typeof PROTECTIONS[number]["register"]): bigint {
+  return PROTECTIONS.filter(({ register }) => register === name)
+    .reduce((mask, { bit }) => mask | 1n << bit, 0n);
+}
+
 /**
  * XK-013: protections of the processor that were on stay on. Write protection
  * (CR0.WP) must be on whatever it was. A PV guest has no say in them.
@@ -53,12 +61,6 @@ export class ControlRegisters implements Detector {
       }))
     );
   }
-}
-
-/** The bits of a control register that protect the kernel. */
-export function protectingBits(register: "cr0" | "cr4"): bigint {
-  return PROTECTIONS.filter((protection) => protection.register === register)
-    .reduce((bits, { bit }) => bits | 1n << bit, 0n);
 }
 
 function isSet(value: bigint, bit: bigint): boolean {

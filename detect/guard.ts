@@ -1,6 +1,6 @@
 import type { Profile } from "../guestos/profile.ts";
 import { attributeMethods } from "./attribute_method.ts";
-import { protectingBits } from "./control_registers.ts";
+import { PROTECTING_BITS } from "./control_registers.ts";
 import { contentDetectors, stateDetectors } from "./detectors.ts";
 import type { EventBody, Response } from "./event.ts";
 import type {
@@ -152,21 +152,7 @@ export class Guard {
           rung === "protect" ? protectable : rung === "poll" || sealable
         ),
       })),
-      {
-        stopped: (write) => this.#stopped(write),
-        pauses: this.#options.response !== "report",
-        ...(this.#options.rungs.includes("trap")
-          ? {
-            registers: {
-              bits: {
-                cr0: protectingBits("cr0"),
-                cr4: protectingBits("cr4"),
-              },
-              mayChange: (change) => this.#mayChange(change),
-            },
-          }
-          : {}),
-      },
+      this.#listener(),
     );
     this.#detectors = contentDetectors(
       this.#guest,
@@ -212,6 +198,26 @@ export class Guard {
       entries,
       registers,
     });
+  }
+
+  #listener(): GuestListener {
+    const listener = {
+      stopped: (write: StoppedWrite) => this.#stopped(write),
+      pauses: this.#stops,
+    };
+    if (!this.#options.rungs.includes("trap")) return listener;
+    const mayChange = (change: RegisterChange) => this.#mayChange(change);
+    return { ...listener, registers: { bits: PROTECTING_BITS, mayChange } };
+  }
+
+  /** Whether an attack stops the guest. */
+  get #stops(): boolean {
+    return this.#options.response !== "report";
+  }
+
+  /** Whether a guest that attacks stop was let run since the last one. */
+  get #ran(): boolean {
+    return this.#stops && !this.#guest.pausedForAttack;
   }
 
   /**
@@ -293,7 +299,7 @@ export class Guard {
   }
 
   async #confirm(first: readonly Finding[], full: boolean): Promise<void> {
-    const stops = this.#options.response !== "report";
+    const stops = this.#stops;
     if (stops && this.#incidents.anyNew(first)) this.#guest.hold();
     // By place, not by key: new bytes at each look are no reason for doubt
     const places = new Set(first.map(placeOf));
@@ -318,7 +324,7 @@ export class Guard {
    * `faults` has judged it: every microsecond is the attacker's.
    */
   hold(): void {
-    if (this.#options.response === "report") return;
+    if (!this.#stops) return;
     if (this.#detectors.length > 0) this.#guest.hold();
   }
 
@@ -334,9 +340,9 @@ export class Guard {
     // No highest sequence: a forged one would silence the true ones after it
     this.#lastFaults = new Set(records.map(({ sequence }) => sequence));
     if (this.#detectors.length === 0) return;
-    const stops = this.#options.response !== "report";
+    const stops = this.#stops;
     // A guest that was stopped for a fault and faults again was let run
-    const ran = stops && !this.#guest.pausedForAttack;
+    const ran = this.#ran;
     const fresh = new Map<string, Finding>();
     for (const record of records) {
       if (before.has(record.sequence)) continue;
@@ -394,9 +400,8 @@ export class Guard {
    */
   #stopped(write: StoppedWrite): void {
     if (this.#detectors.length === 0) return;
-    const stops = this.#options.response !== "report";
-    const ran = stops && !this.#guest.pausedForAttack;
-    if (stops) this.#guest.hold();
+    const ran = this.#ran;
+    if (this.#stops) this.#guest.hold();
     const { symbols } = this.#profile;
     const finding = judgeStoppedWrite(
       this.#guest,
@@ -421,9 +426,8 @@ export class Guard {
     const { symbols, entryPoints } = this.#profile;
     const finding = judgeRegisterChange(symbols, entryPoints, change);
     if (finding === undefined) return true;
-    const stops = this.#options.response !== "report";
-    const ran = stops && !this.#guest.pausedForAttack;
-    if (stops) this.#guest.hold();
+    const ran = this.#ran;
+    if (this.#stops) this.#guest.hold();
     this.#tellStopped(finding, ran);
     return false;
   }
@@ -433,7 +437,7 @@ export class Guard {
     const isFresh = this.#incidents.fromFault(finding, performance.now());
     if (!isFresh && !ran) return;
     this.#reportFaults([finding]);
-    if (this.#options.response !== "report") this.#guest.pauseForAttack();
+    if (this.#stops) this.#guest.pauseForAttack();
     this.#respond().catch(this.#options.failed);
   }
 
@@ -446,7 +450,7 @@ export class Guard {
       reboot: `${name} is being rebooted`,
       destroy: `${name} is being destroyed`,
     };
-    if (response !== "report") {
+    if (this.#stops) {
       this.#report({ type: "response", response, text: texts[response] });
     }
     if (response === "reboot") this.#guest.reboot();

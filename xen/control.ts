@@ -28,7 +28,7 @@ function noDom0(error: XenError): LibraryError {
 }
 
 /** What a guest may do with a page before it is told (public/memory.h). */
-export const pageAccesses = {
+const pageAccesses = {
   "r-x": constants.XENMEM_access_rx,
   "rwx": constants.XENMEM_access_rwx,
 } as const;
@@ -37,10 +37,11 @@ export const pageAccesses = {
 const DOMCTL_ROOM = 1024;
 
 /** Control registers whose writes can be told (public/vm_event.h). */
-export const controlRegisters = {
+const controlRegisters = {
   cr0: constants.VM_EVENT_X86_CR0,
   cr4: constants.VM_EVENT_X86_CR4,
 } as const;
+export type ControlRegister = keyof typeof controlRegisters;
 
 /** The page on which a guest's events come. */
 export interface RingPage extends Disposable {
@@ -203,7 +204,7 @@ export class XenControl implements Disposable {
    */
   tellControlRegister(
     domain: number,
-    register: keyof typeof controlRegisters,
+    register: ControlRegister,
     bits: bigint,
   ): void {
     this.#check(

@@ -238,7 +238,6 @@ export class HvmGuest extends DomainGuest<HvmCpuState> {
       this.#readOnly.length;
     const hadGate = this.#server !== undefined;
     const hadEvents = this.#hasEvents;
-    openTrap(this.host, this.domain.id, this.#trapped);
     // In this order: who waits at the gate did not go on once events had ended
     this.#endGate();
     this.#endEvents();
@@ -249,16 +248,16 @@ export class HvmGuest extends DomainGuest<HvmCpuState> {
 
   /** What Xen refused to trap is not trapped; registers stay watched. */
   #endTrap(): void {
+    if (this.#watch === undefined) return this.#endEvents();
     openTrap(this.host, this.domain.id, this.#trapped);
     if (this.#trap !== undefined) this.#events?.remove(this.#trap);
     this.#trap = undefined;
     this.#trapped = [];
-    if (this.#watch === undefined) this.#endEvents();
     this.note();
   }
 
-  /** The pages must be writable before. */
   #endEvents(): void {
+    openTrap(this.host, this.domain.id, this.#trapped);
     if (this.#events !== undefined) this.#events[Symbol.dispose]();
     else if (this.#hasEvents) endMonitorEvents(this.host, this.domain);
     this.#events = undefined;

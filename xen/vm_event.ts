@@ -1,4 +1,5 @@
 import { constants } from "./constants.ts";
+import type { ControlRegister } from "./control.ts";
 import { vmEvent } from "./layouts.ts";
 
 /** Something that happened in a guest; its virtual CPU waits for the answer. */
@@ -18,7 +19,7 @@ export type VmEvent =
     }
     | {
       readonly kind: "control register";
-      readonly register: "cr0" | "cr4";
+      readonly register: ControlRegister;
       readonly value: bigint;
       readonly before: bigint;
     }
@@ -70,7 +71,7 @@ const ANSWER_FLAGS: Readonly<Record<VmAnswer, number>> = {
   "deny": VM_EVENT_FLAG_DENY,
 };
 
-const CONTROL_REGISTERS: Readonly<Record<number, "cr0" | "cr4">> = {
+const CONTROL_REGISTERS: Readonly<Record<number, ControlRegister>> = {
   [constants.VM_EVENT_X86_CR0]: "cr0",
   [constants.VM_EVENT_X86_CR4]: "cr4",
 };
