@@ -1,6 +1,5 @@
 import { assert, assertEquals, assertMatch } from "@std/assert";
 import type { Lab } from "./lab/mod.ts";
-import { poll } from "./lab/poll.ts";
 import { abandon } from "./support/abandon.ts";
 import { assertFindings } from "./support/assert_findings.ts";
 import { assertRefused } from "./support/assert_refused.ts";
@@ -11,13 +10,12 @@ import { hasJournal } from "./support/has_journal.ts";
 import { Monitor } from "./support/monitor.ts";
 import { runXkmon } from "./support/run_xkmon.ts";
 import { startLab, XKMON } from "./support/start_lab.ts";
+import { waitUntilUndone } from "./support/wait_until_undone.ts";
 
 const GUARD = ["--dom", "simpleos"];
 const KILLS = 10;
 /** At most so long after its first note a monitor is killed; half of it is arming. */
 const LAST_KILL_US = 400_000;
-/** Generous: other labs may run on the same machine. */
-const GUARDIAN_LIMIT = 20_000;
 
 /**
  * Kills a monitor some time after it began to change the guest. Arguments: the
@@ -50,14 +48,6 @@ async function killLater(
     ],
     { timeoutMs: 120_000 },
   );
-}
-
-/** Waits until nothing of a killed monitor is left. */
-async function undone(lab: Lab, domid: number): Promise<void> {
-  await poll(async () => await hasJournal(lab, domid) ? undefined : true, {
-    timeoutMs: GUARDIAN_LIMIT,
-    waitingFor: () => "the guardian",
-  });
 }
 
 /** Process ids of guardians in Dom0. */
@@ -107,7 +97,7 @@ Deno.test("the end of a monitor", async (t) => {
     await using killed = await Monitor.start(lab, ...GUARD);
     await killed.armed();
     await killed.kill();
-    await undone(lab, domid);
+    await waitUntilUndone(lab, domid);
     await assertUnprotected(simpleos);
     assertMatch(
       await killed.job.text("stderr"),
@@ -128,7 +118,7 @@ Deno.test("the end of a monitor", async (t) => {
       "stderr",
     );
     await killed.kill();
-    await undone(lab, domid);
+    await waitUntilUndone(lab, domid);
     await assertUnprotected(simpleos);
   });
 
@@ -211,7 +201,7 @@ Deno.test("the end of a monitor", async (t) => {
         const options = by === "guardian" ? [] : ["--fail-closed"];
         await killLater(lab, domid, us, ...options);
         if (by === "guardian") {
-          await undone(lab, domid);
+          await waitUntilUndone(lab, domid);
         } else if (by === "next monitor") {
           await using next = await Monitor.start(lab, ...GUARD);
           await next.notice(/an earlier monitor left something behind/);
