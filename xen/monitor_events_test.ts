@@ -6,6 +6,7 @@ import { MonitorHost } from "./testing/monitor_host.ts";
 
 const DOMAIN = { id: 7, maxVcpus: 2 };
 const ESRCH = 3;
+const EBUSY = 16;
 const ENODEV = 19;
 const EOPNOTSUPP = 95;
 const PAUSED = constants.VM_EVENT_FLAG_VCPU_PAUSED;
@@ -60,6 +61,19 @@ Deno.test("the end answers what is there, tells the listeners, and leaves nobody
     [0, PAUSED],
     [1, PAUSED],
   ]);
+});
+
+Deno.test("events that Xen refuses to end are not answered on a page that is gone", () => {
+  const xen = new MonitorHost();
+  const events = new MonitorEvents(xen.host, xen.loop, DOMAIN);
+  xen.refused.set("disable", EBUSY);
+  assertThrows(() => events[Symbol.dispose](), XenError);
+  xen.refused.clear();
+  xen.put(0);
+  xen.answers.length = 0;
+  events[Symbol.dispose]();
+  // Only those of the ring that lets go on who waits
+  assertEquals(xen.answers, [[0, PAUSED], [1, PAUSED]]);
 });
 
 Deno.test("the events of a dead process are ended", () => {

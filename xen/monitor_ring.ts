@@ -176,8 +176,9 @@ export class MonitorRing implements Disposable {
     this.#put(entry);
   }
 
-  /** Answers what is there and ends. */
+  /** Answers what is there and ends, once: the page is gone then. */
   [Symbol.dispose](): void {
+    if (this.#stack.disposed) return;
     using _stack = this.#stack;
     this.#takeAll();
     for (const [timer, entry] of this.#late) {
