@@ -68,7 +68,7 @@ xkmon guards the kernels of Xen guests from Dom0.
 
   --on-attack report|pause|reboot|destroy
                                 what to do with the guest (pause)
-  --rungs trap,gate,protect,poll
+  --rungs trap,gate,lock,protect,poll
                                 how writes may be stopped (all): by the
                                 processor, by Xen, by read-only page tables,
                                 not at all

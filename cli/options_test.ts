@@ -160,7 +160,7 @@ Deno.test("an option that is given twice is refused", () => {
 
 Deno.test("a response or a rung that is not known is refused", () => {
   assertRefused(
-    "--rungs takes trap, gate, protect, poll, not wall",
+    "--rungs takes trap, gate, lock, protect, poll, not wall",
     "--dom",
     "web",
     "--rungs",

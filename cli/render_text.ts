@@ -50,6 +50,8 @@ function promise({ kind, rung }: GuardedRegion): string {
       return kind === "data"
         ? "gate: writes are dropped, told at once"
         : "gate: writes are dropped";
+    case "lock":
+      return "lock: writes fault, and Xen makes none for the guest";
     case "protect":
       return "protect: writes fault";
     case "poll":

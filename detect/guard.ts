@@ -148,9 +148,12 @@ export class Guard {
     const protection = this.#guest.protect(
       this.#regions.map(({ sealable = false, ...region }) => ({
         ...region,
-        rungs: this.#options.rungs.filter((rung) =>
-          rung === "protect" ? protectable : rung === "poll" || sealable
-        ),
+        rungs: this.#options.rungs.filter((rung) => {
+          if (rung === "protect") return protectable;
+          // A kernel that boots moves its pages
+          if (rung === "lock") return sealable && booted;
+          return rung === "poll" || sealable;
+        }),
       })),
       this.#listener(),
     );
@@ -173,7 +176,7 @@ export class Guard {
     this.#atArming = new Set(findings.map(({ key }) => key));
     this.#booted = booted;
     const { rungs, entries, registers, refused } = protection;
-    this.#sealed = rungs.every((rung) => rung === "protect");
+    this.#sealed = rungs.every((rung) => rung === "protect" || rung === "lock");
     if (registers || rungs.some((rung) => rung !== "poll")) this.#rehearse();
     if (refused !== undefined) {
       const text = `not all changes can be stopped: ${refused}`;

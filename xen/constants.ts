@@ -17,6 +17,8 @@ export const constants = {
 
   /** Domain ids end below it (public/xen.h). */
   DOMID_FIRST_RESERVED: 0x7ff0,
+  /** The domain that asks */
+  DOMID_SELF: 0x7ff0,
 
   /** Why a domain is to stop (public/sched.h) */
   SHUTDOWN_reboot: 1,
@@ -73,6 +75,7 @@ export const constants = {
   PROT_READ: 1,
   PROT_WRITE: 2,
   MAP_SHARED: 1,
+  MAP_FIXED: 16,
 
   /** No other program gets the descriptor (sys/eventfd.h) */
   EFD_CLOEXEC: 0o2000000,

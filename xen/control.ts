@@ -14,6 +14,10 @@ import { type Libraries, missing, openEach, sonames } from "./libraries.ts";
 /** Bytes of the state of a virtual CPU; those of 4.22 are about 1100 */
 const MAX_HVM_CPU = 4096;
 
+/** Error numbers (errno.h) for what Xen tells without one */
+const ENOMEM = 12;
+const EINVAL = 22;
+
 /** The thread's error number after a library call that failed. */
 export function errno(libraries: Libraries): number {
   const location = libraries.libc.symbols.__errno_location();
@@ -422,6 +426,72 @@ export class XenControl implements Disposable {
       "xc_domain_unpause",
       this.#library.symbols.xc_domain_unpause(this.#handle, domain),
     );
+  }
+
+  /**
+   * Takes memory for Dom0 which its kernel does not know of.
+   *
+   * @param count Frames
+   * @returns Machine frames, of unknown contents
+   * @throws {XenError} ENOMEM if Xen has no more, else why it refuses
+   */
+  takeFrames(count: number): bigint[] {
+    this.#makeRoom(count);
+    const frames = new BigUint64Array(count);
+    const taken = this.#check(
+      "xc_domain_increase_reservation",
+      this.#library.symbols.xc_domain_increase_reservation(
+        this.#handle,
+        constants.DOMID_SELF,
+        BigInt(count),
+        0,
+        0,
+        new Uint8Array(frames.buffer),
+      ),
+    );
+    if (taken === count) return [...frames];
+    this.giveFrames([...frames.subarray(0, taken)]);
+    throw new XenError("xc_domain_increase_reservation", ENOMEM);
+  }
+
+  /** Lets Dom0 have some more frames, if it has all that it may have. */
+  #makeRoom(count: number): void {
+    const [dom0] = this.domainInfoList(0, 1);
+    const most = dom0!.getBigUint64(domainInfo.max_pages, true);
+    const needed = dom0!.getBigUint64(domainInfo.tot_pages, true) +
+      BigInt(count);
+    if (needed <= most) return;
+    this.#check(
+      "xc_domain_setmaxmem",
+      this.#library.symbols.xc_domain_setmaxmem(
+        this.#handle,
+        0,
+        needed * BigInt(PAGE_SIZE / 1024),
+      ),
+    );
+  }
+
+  /**
+   * Gives frames of `takeFrames` back. One that a guest maps stays Dom0's until
+   * it is mapped no more.
+   *
+   * @throws {XenError} If Xen refuses one
+   */
+  giveFrames(frames: readonly bigint[]): void {
+    if (frames.length === 0) return;
+    const given = this.#check(
+      "xc_domain_decrease_reservation",
+      this.#library.symbols.xc_domain_decrease_reservation(
+        this.#handle,
+        constants.DOMID_SELF,
+        BigInt(frames.length),
+        0,
+        new Uint8Array(new BigUint64Array(frames).buffer),
+      ),
+    );
+    if (given !== frames.length) {
+      throw new XenError("xc_domain_decrease_reservation", EINVAL);
+    }
   }
 
   /** Stops a domain for a reboot; its toolstack starts it again. */

@@ -54,10 +54,12 @@ function stubState(path: string) {
   const library = Deno.dlopen(path, {
     stub_interfaces: { parameters: [], result: "i32" },
     stub_paused: { parameters: [], result: "i32" },
+    stub_taken: { parameters: [], result: "i32" },
   });
   return {
     interfaces: () => library.symbols.stub_interfaces(),
     paused: () => library.symbols.stub_paused(),
+    taken: () => library.symbols.stub_taken(),
     [Symbol.dispose]: () => library.close(),
   };
 }
@@ -303,6 +305,27 @@ Deno.test("a domain is paused and let run", () => {
   assertEquals(state.paused(), 1);
   control.unpause(3);
   assertEquals(state.paused(), 0);
+});
+
+Deno.test("Dom0 takes memory, more than it may have if need be, and gives it back", () => {
+  using state = stubState(paths.current);
+  using control = new XenControl(libraries, [paths.current]);
+  const few = control.takeFrames(2);
+  assertEquals(few, [0x5000n, 0x5001n]);
+  const many = control.takeFrames(1200);
+  assertEquals([many.length, many.at(-1)], [1200, 0x5000n + 1201n]);
+  control.giveFrames([...few, ...many]);
+  control.giveFrames([]);
+  assertEquals(state.taken(), 0);
+  const error = assertThrows(() => control.giveFrames([1n]), XenError);
+  assertEquals(error.code, "EINVAL");
+});
+
+Deno.test("where Xen has too little memory Dom0 takes none of it", () => {
+  using state = stubState(paths.current);
+  using control = new XenControl(libraries, [paths.current]);
+  const error = assertThrows(() => control.takeFrames(1501), XenError);
+  assertEquals([error.code, state.taken()], ["ENOMEM", 0]);
 });
 
 Deno.test("what is asked of a domain that is gone fails with Xen's error", async () => {

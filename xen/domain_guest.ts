@@ -34,14 +34,16 @@ export abstract class DomainGuest<C extends CpuState> extends PagedGuest {
    * @param levels Paging levels of its kernel
    * @param journal Where changes to the guest are noted before they are made;
    *   without one the guest can only be looked at
+   * @param own Frames of Dom0's that the guest maps, at any time
    */
   constructor(
     host: XenHost,
     domain: Domain,
     levels: Levels,
     journal: Journal | undefined,
+    own?: ReadonlySet<bigint>,
   ) {
-    super(host.frames.of(domain.id), levels);
+    super(host.frames.of(domain.id, own), levels);
     this.domain = domain;
     this.host = host;
     this.journal = journal;
@@ -132,9 +134,9 @@ export abstract class DomainGuest<C extends CpuState> extends PagedGuest {
   protected note(pause?: "working" | "working, paused before"): void {
     const attack = this.#hold === "attack";
     const { protection } = this;
-    const { entries, server, events, trapped = [], readOnly = [] } = protection;
+    const { server, events, ...pages } = protection;
     const isFree = server === undefined && events === undefined &&
-      entries.length + trapped.length + readOnly.length === 0;
+      Object.values(pages).every((list) => list.length === 0);
     if (pause === undefined && !attack && isFree) {
       this.journal?.clear();
       return;
@@ -195,7 +197,8 @@ export abstract class DomainGuest<C extends CpuState> extends PagedGuest {
 
   /** Entries that `unprotect` could not make writable: Xen refused. */
   get stuck(): number {
-    return this.protection.entries.length;
+    const { entries, locked = [] } = this.protection;
+    return entries.length + locked.length;
   }
 
   /**

@@ -181,6 +181,35 @@ export const xenctrl = {
     ],
     result: "i32",
   },
+  xc_domain_increase_reservation: {
+    parameters: [
+      "pointer", // xc_interface *xch
+      "u32", // uint32_t domid
+      "u64", // unsigned long nr_extents
+      "u32", // unsigned int extent_order
+      "u32", // unsigned int mem_flags
+      "buffer", // xen_pfn_t *extent_start
+    ],
+    result: "i32",
+  },
+  xc_domain_decrease_reservation: {
+    parameters: [
+      "pointer", // xc_interface *xch
+      "u32", // uint32_t domid
+      "u64", // unsigned long nr_extents
+      "u32", // unsigned int extent_order
+      "buffer", // xen_pfn_t *extent_start
+    ],
+    result: "i32",
+  },
+  xc_domain_setmaxmem: {
+    parameters: [
+      "pointer", // xc_interface *xch
+      "u32", // uint32_t domid
+      "u64", // uint64_t max_memkb
+    ],
+    result: "i32",
+  },
 } as const satisfies Deno.ForeignLibraryInterface;
 
 /** libxenforeignmemory: maps guest frames. */
@@ -202,6 +231,19 @@ export const xenforeignmemory = {
       "u32", // uint32_t dom
       "i32", // int prot
       "usize", // size_t pages
+      "buffer", // const xen_pfn_t arr[]
+      "buffer", // int err[]
+    ],
+    result: "pointer", // void *
+  },
+  xenforeignmemory_map2: {
+    parameters: [
+      "pointer", // xenforeignmemory_handle *fmem
+      "u32", // uint32_t dom
+      "pointer", // void *addr
+      "i32", // int prot
+      "i32", // int flags
+      "usize", // size_t num
       "buffer", // const xen_pfn_t arr[]
       "buffer", // int err[]
     ],

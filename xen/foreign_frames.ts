@@ -6,11 +6,21 @@ import { PAGE_SIZE } from "./layouts.ts";
 import type { Libraries } from "./libraries.ts";
 
 const {
+  DOMID_SELF,
+  MAP_FIXED,
   PROT_READ,
   PROT_WRITE,
   XENMEM_resource_ioreq_server,
   XENMEM_resource_ioreq_server_frame_ioreq_0,
 } = constants;
+
+const NONE: ReadonlySet<bigint> = new Set();
+
+/** What a call gave: where, and an error for each frame */
+interface Mapped {
+  readonly pointer: Deno.PointerValue;
+  readonly errors: Int32Array;
+}
 
 /** Maps frames of guests (libxenforeignmemory). */
 export class ForeignFrames implements Disposable {
@@ -34,18 +44,67 @@ export class ForeignFrames implements Disposable {
    *
    * @param domain Domain id
    * @param frames Machine frames of a PV guest, guest frames of another
+   * @param own Frames that are Dom0's, wherever among them
    * @returns The mapping, or the positions of the frames that Xen refused
    */
-  map(domain: number, frames: readonly bigint[]): FrameMapping | number[] {
+  map(
+    domain: number,
+    frames: readonly bigint[],
+    own: ReadonlySet<bigint> = NONE,
+  ): FrameMapping | number[] {
+    const foreign = frames.find((frame) => !own.has(frame));
+    if (foreign === undefined) {
+      return this.#finish(frames, this.#map(DOMID_SELF, frames, PROT_READ));
+    }
+    // A call is for the frames of one domain: others get their place, for now
+    const result = this.#map(
+      domain,
+      frames.map((frame) => own.has(frame) ? foreign : frame),
+      PROT_READ,
+    );
+    if (result.pointer !== null) {
+      for (const { at, length } of runs(frames, own)) {
+        const place = Deno.UnsafePointer.offset(result.pointer, at * PAGE_SIZE);
+        const errors = this.#mapOver(place!, frames.slice(at, at + length));
+        result.errors.set(errors, at);
+      }
+    }
+    return this.#finish(frames, result);
+  }
+
+  #map(domain: number, frames: readonly bigint[], protection: number): Mapped {
     const errors = new Int32Array(frames.length);
     const pointer = this.#libraries.foreignmemory.symbols.xenforeignmemory_map(
       this.#handle,
       domain,
-      PROT_READ,
+      protection,
       BigInt(frames.length),
       new Uint8Array(new BigUint64Array(frames).buffer),
       new Uint8Array(errors.buffer),
     );
+    return { pointer, errors };
+  }
+
+  /** Maps frames of Dom0 in place of what is mapped; returns their errors. */
+  #mapOver(place: Deno.PointerObject, frames: readonly bigint[]): Int32Array {
+    const errors = new Int32Array(frames.length);
+    const pointer = this.#libraries.foreignmemory.symbols.xenforeignmemory_map2(
+      this.#handle,
+      DOMID_SELF,
+      place,
+      PROT_READ,
+      MAP_FIXED,
+      BigInt(frames.length),
+      new Uint8Array(new BigUint64Array(frames).buffer),
+      new Uint8Array(errors.buffer),
+    );
+    return pointer === null ? errors.fill(-1) : errors;
+  }
+
+  #finish(
+    frames: readonly bigint[],
+    { pointer, errors }: Mapped,
+  ): FrameMapping | number[] {
     const refused = frames.map((_, index) => index).filter((index) =>
       errors[index] !== 0
     );
@@ -56,12 +115,7 @@ export class ForeignFrames implements Disposable {
       this.#libraries.libc,
       pointer,
       frames.length,
-      () =>
-        this.#libraries.foreignmemory.symbols.xenforeignmemory_unmap(
-          this.#handle,
-          pointer,
-          BigInt(frames.length),
-        ),
+      () => this.#unmap(pointer, frames.length),
     );
     // Touching a page that Xen refused is a SIGBUS
     if (refused.length > 0) {
@@ -69,6 +123,43 @@ export class ForeignFrames implements Disposable {
       return refused;
     }
     return mapping;
+  }
+
+  #unmap(pointer: Deno.PointerObject, pages: number): void {
+    this.#libraries.foreignmemory.symbols.xenforeignmemory_unmap(
+      this.#handle,
+      pointer,
+      BigInt(pages),
+    );
+  }
+
+  /**
+   * Fills frames of Dom0.
+   *
+   * @param frames Machine frames
+   * @param bytes Their contents, one page behind the other
+   * @throws {XenError} If Xen refuses
+   */
+  fill(frames: readonly bigint[], bytes: Uint8Array): void {
+    const { pointer, errors } = this.#map(
+      DOMID_SELF,
+      frames,
+      PROT_READ | PROT_WRITE,
+    );
+    if (pointer === null) {
+      throw new XenError("xenforeignmemory_map", errno(this.#libraries));
+    }
+    try {
+      const refused = errors.find((error) => error !== 0);
+      if (refused !== undefined) {
+        throw new XenError("xenforeignmemory_map", Math.abs(refused));
+      }
+      const size = frames.length * PAGE_SIZE;
+      new Uint8Array(Deno.UnsafePointerView.getArrayBuffer(pointer, size))
+        .set(bytes.subarray(0, size));
+    } finally {
+      this.#unmap(pointer, frames.length);
+    }
   }
 
   /**
@@ -113,12 +204,29 @@ export class ForeignFrames implements Disposable {
     };
   }
 
-  /** The frames of one domain. */
-  of(domain: number): FrameSource {
-    return { map: (frames) => this.map(domain, frames) };
+  /**
+   * The frames of one domain.
+   *
+   * @param own Frames of Dom0 that the domain maps; may change at any time
+   */
+  of(domain: number, own?: ReadonlySet<bigint>): FrameSource {
+    return { map: (frames) => this.map(domain, frames, own) };
   }
 
   [Symbol.dispose](): void {
     this.#libraries.foreignmemory.symbols.xenforeignmemory_close(this.#handle);
+  }
+}
+
+/** Where frames of a set lie one behind the other in a list. */
+function* runs(
+  frames: readonly bigint[],
+  set: ReadonlySet<bigint>,
+): Generator<{ at: number; length: number }> {
+  for (let at = 0; at < frames.length;) {
+    let end = at;
+    while (end < frames.length && set.has(frames[end]!)) end++;
+    if (end > at) yield { at, length: end - at };
+    at = end + 1;
   }
 }

@@ -16,7 +16,7 @@ export interface FrameSource {
 }
 
 /** Guest frames mapped one behind the other, read-only, until unmapped. */
-export class FrameMapping {
+export class FrameMapping implements Disposable {
   #libc: Libc;
   #release: () => void;
   #pointer: Deno.PointerObject | undefined;
@@ -85,6 +85,11 @@ export class FrameMapping {
     this.#release();
     this.#pointer = undefined;
     this.#bytes = undefined;
+  }
+
+  /** See `unmap`. */
+  [Symbol.dispose](): void {
+    this.unmap();
   }
 }
 

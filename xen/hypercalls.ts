@@ -79,11 +79,16 @@ export class Hypercalls implements Disposable {
    *
    * @param domain Domain id
    * @param updates Any number
+   * @param owner Whose frames they are to lead to
    * @throws {XenError} If Xen refuses one; those before it are done
    */
-  updateEntries(domain: number, updates: readonly EntryUpdate[]): void {
-    // pt_dom in the upper half, whose pages may be mapped in the lower one
-    const subject = BigInt(domain + 1) << 16n | BigInt(domain);
+  updateEntries(
+    domain: number,
+    updates: readonly EntryUpdate[],
+    owner = domain,
+  ): void {
+    // Whose tables in the upper half, whose frames in the lower one
+    const subject = BigInt(domain + 1) << 16n | BigInt(owner);
     for (let from = 0; from < updates.length; from += MAX_REQUESTS) {
       const batch = updates.slice(from, from + MAX_REQUESTS);
       batch.forEach(({ table, index, entry }, position) => {

@@ -20,9 +20,18 @@ export interface ProtectedEntry {
   readonly frame: bigint;
 }
 
+/** A page-table entry that a monitor made lead to a frame of Dom0's. */
+export interface LockedEntry extends ProtectedEntry {
+  /** Machine frame that it leads to */
+  readonly lock: bigint;
+  /** Whether the guest could write before */
+  readonly writable: boolean;
+}
+
 /** What keeps a guest from writing, and must be undone. */
 export interface ProtectionNote {
   readonly entries: readonly ProtectedEntry[];
+  readonly locked?: readonly LockedEntry[];
   /** Id of the ioreq server of a write gate */
   readonly server?: number;
   /** Whether Xen is to tell events of it */
@@ -124,13 +133,8 @@ export class Journal implements Disposable {
   }
 
   #leftState(uuid: string): JournalState | undefined {
-    let text: string;
-    try {
-      text = Deno.readTextFileSync(this.#path);
-    } catch (error) {
-      if (error instanceof Deno.errors.NotFound) return undefined;
-      throw error;
-    }
+    const text = readIfThere(this.#path);
+    if (text === undefined) return undefined;
     const state = parse(text);
     if (state === undefined) {
       throw new SyntaxError(
@@ -192,6 +196,34 @@ export class Journal implements Disposable {
   }
 }
 
+/**
+ * Frames of Dom0's that a guest maps because a monitor guards it, for who only
+ * looks at the guest.
+ *
+ * @param domain Domain id
+ * @param uuid Of the domain now
+ * @param folder Where the monitor keeps its journal
+ */
+export function lockedFrames(
+  domain: number,
+  uuid: string,
+  folder = JOURNAL_FOLDER,
+): bigint[] {
+  const text = readIfThere(`${folder}/${domain}.json`);
+  const state = text === undefined ? undefined : parse(text);
+  if (state?.uuid !== uuid) return [];
+  return (state.locked ?? []).map(({ lock }) => lock);
+}
+
+function readIfThere(path: string): string | undefined {
+  try {
+    return Deno.readTextFileSync(path);
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return undefined;
+    throw error;
+  }
+}
+
 function removeIfThere(path: string): void {
   try {
     Deno.removeSync(path);
@@ -246,6 +278,24 @@ function parseFrame(value: unknown): bigint[] {
     : [];
 }
 
+function parseLocked(value: unknown): LockedEntry[] {
+  if (typeof value !== "object" || value === null) return [];
+  const parts = value as Record<string, unknown>;
+  const [address] = parseAddress(parts.address);
+  const [frame] = parseFrame(parts.frame);
+  const [lock] = parseFrame(parts.lock);
+  const { writable } = parts;
+  const known = address !== undefined && frame !== undefined &&
+    lock !== undefined && typeof writable === "boolean";
+  return known ? [{ address, frame, lock, writable }] : [];
+}
+
+function parseAddress(value: unknown): bigint[] {
+  return typeof value === "string" && /^0x[0-9a-f]{1,13}000$/.test(value)
+    ? [BigInt(value)]
+    : [];
+}
+
 function parse(text: string): JournalState | undefined {
   let json: unknown;
   try {
@@ -256,7 +306,7 @@ function parse(text: string): JournalState | undefined {
   if (typeof json !== "object" || json === null) return undefined;
   const parts = json as Record<string, unknown>;
   const { version, uuid, entries, pause, attack } = parts;
-  const { events, trapped, server, readOnly } = parts;
+  const { events, locked, trapped, server, readOnly } = parts;
   if (version !== VERSION || typeof uuid !== "string") return undefined;
   if (!Array.isArray(entries)) return undefined;
   const known = ["working", "working, paused before"] as const;
@@ -271,6 +321,7 @@ function parse(text: string): JournalState | undefined {
         return [];
       }
     }).filter(({ address }) => address % BigInt(PAGE_SIZE) === 0n),
+    ...(Array.isArray(locked) ? { locked: locked.flatMap(parseLocked) } : {}),
     ...(events === true ? { events } : {}),
     ...(Array.isArray(trapped) ? { trapped: trapped.flatMap(parseFrame) } : {}),
     ...(isServer(server) ? { server } : {}),

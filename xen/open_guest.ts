@@ -4,7 +4,7 @@ import type { Domain } from "./domains.ts";
 import type { EventLoop } from "./event_loop.ts";
 import type { XenHost } from "./host.ts";
 import { HvmGuest } from "./hvm_guest.ts";
-import type { Journal } from "./journal.ts";
+import { type Journal, lockedFrames } from "./journal.ts";
 import { PvGuest } from "./pv_guest.ts";
 
 /**
@@ -22,6 +22,11 @@ export function openGuest(
   loop?: EventLoop,
 ): DomainGuest<CpuState> {
   return domain.type === "PV"
-    ? new PvGuest(host, domain, journal)
+    ? new PvGuest(
+      host,
+      domain,
+      journal,
+      journal === undefined ? lockedFrames(domain.id, domain.uuid) : [],
+    )
     : new HvmGuest(host, domain, journal, loop);
 }

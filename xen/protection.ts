@@ -6,11 +6,13 @@
  * - `gate`: of data, each write is dropped and told at once, whoever makes it
  *   (a PVH or HVM guest's pages of type `HVMMEM_ioreq_server`); of code, each
  *   write is dropped (`HVMMEM_ram_ro`)
+ * - `lock`: its page-table entries lead, read-only, to frames of Dom0's, which
+ *   no hypercall of a PV guest writes or maps writable; it faults (data)
  * - `protect`: its page-table entries are read-only; a PV guest faults, and may
  *   ask Xen to write in spite of that
  * - `poll`: not at all; what it wrote is found
  */
-export const rungs = ["trap", "gate", "protect", "poll"] as const;
+export const rungs = ["trap", "gate", "lock", "protect", "poll"] as const;
 export type Rung = typeof rungs[number];
 
 /** A range of a guest's memory that nobody but its own kernel may change. */
@@ -71,7 +73,7 @@ export interface GuestListener {
 export interface Protection {
   /** One for each range, in order */
   readonly rungs: readonly Rung[];
-  /** Page-table entries that were made read-only */
+  /** Page-table entries that were made read-only, or to lead to a lock */
   readonly entries: number;
   /** Whether the listener is asked before registers change */
   readonly registers: boolean;

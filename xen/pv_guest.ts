@@ -5,14 +5,23 @@ import type { Domain } from "./domains.ts";
 import { XenError } from "./errors.ts";
 import type { XenHost } from "./host.ts";
 import type { EntryUpdate } from "./hypercalls.ts";
-import type { Journal, ProtectedEntry, ProtectionNote } from "./journal.ts";
+import type {
+  Journal,
+  LockedEntry,
+  ProtectedEntry,
+  ProtectionNote,
+} from "./journal.ts";
 import { PAGE_SIZE, trapInfo, vcpuContext } from "./layouts.ts";
+import { mapRange } from "./frame_mapping.ts";
+import { constants } from "./constants.ts";
 import { entryBits, entryFrame, type WalkStep } from "./page_walk.ts";
 import type { InvariantRange, Protection } from "./protection.ts";
 import { decodeVcpuContext } from "./vcpu_context.ts";
 
 /** A guest that changes its tables all the time must not hold us for ever. */
 const MAX_TRIES = 4;
+
+const EAGAIN = 11;
 
 const TRAP_TABLE_SIZE = trapInfo.count * trapInfo.size;
 
@@ -58,18 +67,30 @@ export class PvGuest extends DomainGuest<PvCpuState> {
   #contexts: KeptContext[] = [];
   /** Page-table entries that are read-only because of us */
   #entries: ProtectedEntry[] = [];
+  /** Those that lead to frames of Dom0's because of us */
+  #locked: LockedEntry[] = [];
+  /** These frames */
+  #own: Set<bigint>;
 
   /**
    * @param journal Where changes to the guest are noted before they are made;
    *   without one the guest can only be looked at
+   * @param locks Frames of Dom0's that it maps because somebody else guards it
    * @throws {RangeError} If the guest is no PV guest
    */
-  constructor(host: XenHost, domain: Domain, journal?: Journal) {
+  constructor(
+    host: XenHost,
+    domain: Domain,
+    journal?: Journal,
+    locks: readonly bigint[] = [],
+  ) {
     if (domain.type !== "PV") {
       throw new RangeError(`${domain.name} is a ${domain.type} guest, not PV`);
     }
+    const own = new Set(locks);
     // PV guests have no LA57: Xen gives them four levels (public/arch-x86)
-    super(host, domain, 4, journal);
+    super(host, domain, 4, journal, own);
+    this.#own = own;
     this.refresh();
     this.assertAlive();
   }
@@ -122,23 +143,107 @@ export class PvGuest extends DomainGuest<PvCpuState> {
   }
 
   /**
-   * Makes ranges read-only in every mapping of the kernel half. The guest is
-   * paused for as long as that takes: only then no processor goes on with an
-   * old translation.
+   * Keeps the guest from writing to ranges, in every mapping of the kernel
+   * half. The guest is paused for as long as that takes: only then no processor
+   * goes on with an old translation.
    *
    * @param ranges Page aligned; those that bear it
    * @throws {UnreadableMemoryError} If one page is not mapped
-   * @throws {XenError} If Xen refuses
+   * @throws {XenError} If Xen refuses to make entries read-only
    */
   override protect(ranges: readonly InvariantRange[]): Protection {
-    const bears = ({ rungs }: InvariantRange) => rungs.includes("protect");
-    const bearing = ranges.filter(bears);
+    const mayLock = ({ rungs, kind }: InvariantRange) =>
+      kind === "data" && rungs.includes("lock");
+    const locked = this.#tryLock(ranges.filter(mayLock));
+    const rungs = ranges.map((range) => {
+      if (mayLock(range) && locked.refused === undefined) return "lock";
+      return range.rungs.includes("protect") ? "protect" : "poll";
+    });
+    const bearing = ranges.filter((_, index) => rungs[index] === "protect");
+    const readOnly = bearing.length === 0 ? 0 : this.#makeReadOnly(bearing);
     return {
-      rungs: ranges.map((range) => bears(range) ? "protect" : "poll"),
-      entries: bearing.length === 0 ? 0 : this.#makeReadOnly(bearing),
+      rungs,
+      entries: locked.entries + readOnly,
       // They are Xen's
       registers: false,
+      ...(locked.refused === undefined ? {} : { refused: locked.refused }),
     };
+  }
+
+  #tryLock(
+    ranges: readonly InvariantRange[],
+  ): { readonly entries: number; readonly refused?: string } {
+    if (ranges.length === 0) return { entries: 0 };
+    try {
+      return { entries: this.#lock(ranges) };
+    } catch (error) {
+      if (!(error instanceof XenError)) throw error;
+      return { entries: 0, refused: `no page can be locked: ${error.message}` };
+    }
+  }
+
+  /**
+   * Copies ranges to frames of Dom0's and makes them lead there, read-only.
+   *
+   * @returns Number of entries that lead elsewhere now
+   */
+  #lock(ranges: readonly InvariantRange[]): number {
+    const isGuests = ({ frame }: Leaf) => !this.#own.has(frame);
+    const frames = new Set(
+      this.#leaves(ranges).filter(isGuests).map(({ frame }) => frame),
+    );
+    if (frames.size === 0) return 0;
+    const { control } = this.host;
+    const taken = control.takeFrames(frames.size);
+    try {
+      return this.#change(() => {
+        const leaves = this.#leaves(ranges).filter(isGuests);
+        const locks = this.#fillLocks(leaves, taken);
+        return leaves.map((leaf) => this.#lockLeaf(leaf, locks));
+      }, constants.DOMID_SELF);
+    } catch (error) {
+      this.unprotect();
+      throw error;
+    } finally {
+      // What the guest maps stays until it maps it no more: nothing is lost
+      // if we are killed, nor if the guest is destroyed
+      control.giveFrames(taken);
+    }
+  }
+
+  /** Copies the frames of leaves; returns which frame became which. */
+  #fillLocks(
+    leaves: readonly Leaf[],
+    taken: readonly bigint[],
+  ): ReadonlyMap<bigint, bigint> {
+    const frames = [...new Set(leaves.map(({ frame }) => frame))];
+    const free = taken.filter((frame) => !this.#own.has(frame));
+    if (frames.length > free.length) {
+      throw new XenError("the guest moves its pages", EAGAIN);
+    }
+    if (frames.length === 0) return new Map();
+    const { frames: memory } = this.host;
+    const source = memory.of(this.domain.id);
+    using contents = mapRange(source, leaves[0]!.address, frames);
+    const locks = free.slice(0, frames.length);
+    memory.fill(locks, new Uint8Array(contents.bytes));
+    return new Map(frames.map((frame, index) => [frame, locks[index]!]));
+  }
+
+  #lockLeaf(
+    { address, frame, step }: Leaf,
+    locks: ReadonlyMap<bigint, bigint>,
+  ): Change {
+    const lock = locks.get(frame)!;
+    const known = this.#entries.find((entry) =>
+      entry.address === address && entry.frame === frame
+    );
+    this.#entries = this.#entries.filter((entry) => entry !== known);
+    const writable = known !== undefined ||
+      (step.entry & entryBits.writable) !== 0n;
+    this.#locked.push({ address, frame, lock, writable });
+    this.#own.add(lock);
+    return { ...step, entry: leadTo(lock, step.entry & ~entryBits.writable) };
   }
 
   #makeReadOnly(ranges: readonly InvariantRange[]): number {
@@ -160,35 +265,34 @@ export class PvGuest extends DomainGuest<PvCpuState> {
   }
 
   /**
-   * Makes every page writable again that `protect` made read-only and that
-   * still leads to the same frame. What Xen refuses hides no other: see
-   * `stuck`.
+   * Undoes what `protect` did to every entry that still leads to the same
+   * frame. What Xen refuses hides no other: see `stuck`.
    */
   override unprotect(): string | undefined {
-    if (this.#entries.length === 0) {
+    if (this.#entries.length + this.#locked.length === 0) {
       this.note();
       return undefined;
     }
     const refused = new Set<ProtectedEntry>();
     const changed = this.#change(() => {
       const updates = new Map<string, Change>();
-      for (const protectedEntry of this.#entries) {
-        if (refused.has(protectedEntry)) continue;
-        const { address, frame } = protectedEntry;
-        const walk = this.walk(address);
-        const step = walk.steps.at(-1);
-        if (walk.kind !== "mapped" || step === undefined) continue;
-        const same = step.level === 1 && entryFrame(step.entry) === frame;
-        if (!same || (step.entry & entryBits.writable) !== 0n) continue;
+      for (const entry of [...this.#locked, ...this.#entries]) {
+        if (refused.has(entry)) continue;
+        const step = this.walk(entry.address).steps.at(-1);
+        const value = step?.level === 1 && undo(entry, step.entry);
+        if (step === undefined || typeof value !== "bigint") continue;
         updates.set(`${step.table}:${step.index}`, {
           ...step,
-          entry: step.entry | entryBits.writable,
-          refused: () => refused.add(protectedEntry),
+          entry: value,
+          refused: () => refused.add(entry),
         });
       }
       return [...updates.values()];
     });
-    this.#entries = [...refused];
+    this.#entries = this.#entries.filter((entry) => refused.has(entry));
+    this.#locked = this.#locked.filter((entry) => refused.has(entry));
+    this.#own.clear();
+    for (const { lock } of this.#locked) this.#own.add(lock);
     this.note();
     return changed === 0
       ? undefined
@@ -196,18 +300,26 @@ export class PvGuest extends DomainGuest<PvCpuState> {
   }
 
   protected override get protection(): ProtectionNote {
-    return { entries: this.#entries };
+    const locked = this.#locked;
+    return {
+      entries: this.#entries,
+      ...(locked.length === 0 ? {} : { locked }),
+    };
   }
 
-  protected override adopt({ entries }: ProtectionNote): void {
+  protected override adopt({ entries, locked = [] }: ProtectionNote): void {
     this.#entries = [...entries];
+    this.#locked = [...locked];
+    for (const { lock } of locked) this.#own.add(lock);
   }
 
   /**
    * Changes page-table entries while the guest stands still. What is to be
    * changed is found after the pause, so it cannot move under our hands.
+   *
+   * @param owner Whose frames the entries are to lead to
    */
-  #change(find: () => Change[]): number {
+  #change(find: () => Change[], owner = this.domain.id): number {
     if (this.journal === undefined) {
       throw new TypeError("A guest without a journal is only looked at");
     }
@@ -225,7 +337,7 @@ export class PvGuest extends DomainGuest<PvCpuState> {
         const updates = find();
         if (updates.length === 0) break;
         this.note(before ? "working, paused before" : "working");
-        total += this.#update(updates);
+        total += this.#update(updates, owner);
       }
       return total;
     } finally {
@@ -240,11 +352,11 @@ export class PvGuest extends DomainGuest<PvCpuState> {
    * @returns Number of entries that were changed
    * @throws {XenError} If Xen refuses one that may not be refused
    */
-  #update(updates: readonly Change[]): number {
+  #update(updates: readonly Change[], owner: number): number {
     const { hypercalls } = this.host;
     const { id } = this.domain;
     try {
-      hypercalls.updateEntries(id, updates);
+      hypercalls.updateEntries(id, updates, owner);
       return updates.length;
     } catch (error) {
       const strict = updates.some(({ refused }) => refused === undefined);
@@ -253,7 +365,7 @@ export class PvGuest extends DomainGuest<PvCpuState> {
     let changed = 0;
     for (const update of updates) {
       try {
-        hypercalls.updateEntries(id, [update]);
+        hypercalls.updateEntries(id, [update], owner);
         changed++;
       } catch (error) {
         if (!(error instanceof XenError)) throw error;
@@ -262,4 +374,26 @@ export class PvGuest extends DomainGuest<PvCpuState> {
     }
     return changed;
   }
+}
+
+/** An entry that leads to another frame, with the same flags. */
+function leadTo(frame: bigint, entry: bigint): bigint {
+  return entry & ~(entryFrame(entry) << 12n) | frame << 12n;
+}
+
+/** What an entry was before it was protected or locked, if it still is. */
+function undo(
+  protectedEntry: ProtectedEntry | LockedEntry,
+  entry: bigint,
+): bigint | undefined {
+  const { frame } = protectedEntry;
+  const leadsTo = entryFrame(entry);
+  if ((entry & entryBits.present) === 0n) return undefined;
+  if ("lock" in protectedEntry) {
+    const { lock, writable } = protectedEntry;
+    const flag = writable ? entryBits.writable : 0n;
+    return leadsTo === lock ? leadTo(frame, entry) | flag : undefined;
+  }
+  const isOurs = leadsTo === frame && (entry & entryBits.writable) === 0n;
+  return isOurs ? entry | entryBits.writable : undefined;
 }

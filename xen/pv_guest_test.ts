@@ -7,7 +7,7 @@ import {
 import { UnreadableMemoryError } from "../guestos/memory.ts";
 import type { Domain } from "./domains.ts";
 import { NoSuchDomainError, XenError } from "./errors.ts";
-import { Journal } from "./journal.ts";
+import { Journal, lockedFrames } from "./journal.ts";
 import { trapInfo, vcpuContext } from "./layouts.ts";
 import { entryBits } from "./page_walk.ts";
 import { PvGuest } from "./pv_guest.ts";
@@ -595,4 +595,124 @@ Deno.test("nothing stays mapped of a guest that is given back", () => {
   assert(setting.machine.mappedPages > 2);
   guest[Symbol.dispose]();
   assertEquals(setting.machine.mappedPages, 0);
+});
+
+const DATA = { ...REGION, kind: "data", rungs: ["lock", "protect"] } as const;
+
+Deno.test("data is locked in every mapping, and is as it was afterwards", () => {
+  using setting = new Setting();
+  const { machine, xen } = setting;
+  const alias = machine.map(xen.root, DIRECT_MAP, { frame: setting.frames[0] });
+  const guest = setting.guest();
+  const before = [START, SECOND, DIRECT_MAP].map((at) => setting.entry(at));
+
+  assertEquals(guest.protect([DATA]), {
+    rungs: ["lock"],
+    entries: 3,
+    registers: false,
+  });
+  assertEquals(setting.writable(START, SECOND, DIRECT_MAP), [
+    false,
+    false,
+    false,
+  ]);
+  const [first, , direct] = guest.walks(START, 2 * PAGE_SIZE);
+  assert(first?.kind === "mapped" && machine.own.has(first.frame));
+  assertEquals(direct, undefined);
+  assertEquals(setting.entry(START) >> 12n, setting.entry(DIRECT_MAP) >> 12n);
+  assertEquals(guest.read(SECOND - 2n, 4), Uint8Array.of(1, 1, 2, 2));
+  assertEquals(xen.calls.at(-1), "give 2");
+  // The guest's own frame is not what it reads any more
+  machine.bytes(alias).fill(9);
+  assertEquals(guest.compare(START, new Uint8Array(2 * PAGE_SIZE).fill(1)), [
+    1,
+  ]);
+
+  assertEquals(guest.unprotect(), "3 page-table entries are writable again");
+  assertEquals(
+    [START, SECOND, DIRECT_MAP].map((at) => setting.entry(at)),
+    before,
+  );
+  assertEquals([setting.journal, xen.pauses], [undefined, 0]);
+});
+
+Deno.test("what the kernel itself keeps read-only is so after a lock", () => {
+  using setting = new Setting();
+  const readOnly = setting.entry(START) & ~entryBits.writable;
+  setting.setEntry(START, readOnly);
+  const guest = setting.guest();
+  guest.protect([DATA]);
+  guest.unprotect();
+  assertEquals(setting.entry(START), readOnly);
+});
+
+Deno.test("data is locked again without harm, and after it was protected", () => {
+  using setting = new Setting();
+  const guest = setting.guest();
+  guest.protect([{ ...DATA, rungs: ["protect"] }]);
+  assertEquals(guest.protect([DATA]).entries, 2);
+  assertEquals(guest.protect([DATA]).entries, 0);
+  guest.unprotect();
+  assertEquals(setting.writable(START, SECOND), [true, true]);
+});
+
+Deno.test("where Xen has no memory data is protected, and it is said", () => {
+  using setting = new Setting();
+  setting.xen.hasMemory = false;
+  const { rungs, entries, refused } = setting.guest().protect([DATA]);
+  assertEquals([rungs, entries], [["protect"], 2]);
+  assertStringIncludes(refused!, "no page can be locked: ");
+  assertStringIncludes(refused!, "out of memory");
+});
+
+Deno.test("a lock that Xen refuses in part is undone, and its frames given back", () => {
+  using setting = new Setting();
+  const { table, index } = setting.machine.leaf(setting.xen.root, SECOND);
+  setting.xen.refuses = (update) =>
+    update.table === table && update.index === index &&
+    setting.machine.own.has(update.entry >> 12n & 0xfffffn);
+  const { rungs, refused } = setting.guest().protect([DATA]);
+  assertEquals(rungs, ["protect"]);
+  assertStringIncludes(refused!, "mmu_update");
+  assertEquals(setting.entry(START) >> 12n, setting.frames[0]);
+  assertEquals(setting.xen.calls.filter((call) => call === "give 2").length, 1);
+});
+
+Deno.test("the next monitor undoes the locks of one that was killed", () => {
+  using setting = new Setting();
+  const before = setting.entry(START);
+  setting.guest().protect([DATA]);
+  const next = setting.guest();
+  assertStringIncludes(next.recover(false)!, "2 page-table entries");
+  assertEquals([setting.entry(START), setting.journal], [before, undefined]);
+});
+
+Deno.test("an address that the guest led elsewhere is not led back", () => {
+  using setting = new Setting();
+  const guest = setting.guest();
+  guest.protect([DATA]);
+  const swapped = setting.machine.map(setting.xen.root, START);
+  guest.unprotect();
+  assertEquals(setting.entry(START) >> 12n, swapped);
+});
+
+Deno.test("who only looks reads what is locked, if it knows the journal", () => {
+  using setting = new Setting();
+  setting.guest().protect([DATA]);
+  setting.end();
+  const locks = lockedFrames(domain.id, domain.uuid, setting.folder);
+  assertEquals(locks.length, 2);
+  using blind = new PvGuest(setting.xen.host, domain);
+  assertThrows(() => blind.read(START, 1), UnreadableMemoryError);
+  using looking = new PvGuest(setting.xen.host, domain, undefined, locks);
+  assertEquals(looking.read(START, 1), Uint8Array.of(1));
+  assertEquals(lockedFrames(domain.id, "another", setting.folder), []);
+});
+
+Deno.test("code is not locked", () => {
+  using setting = new Setting();
+  const { rungs } = setting.guest().protect(
+    [{ ...REGION, rungs: ["lock", "protect"] }],
+  );
+  assertEquals(rungs, ["protect"]);
 });

@@ -1,3 +1,4 @@
+import { constants } from "../constants.ts";
 import { libc } from "../ffi.ts";
 import { PAGE_SIZE } from "../layouts.ts";
 import { type Libraries, openFirst, sonames } from "../libraries.ts";
@@ -13,6 +14,8 @@ const MAP_SHARED = 0x01;
 const MAP_PRIVATE = 0x02;
 const MAP_FIXED = 0x10;
 const MAP_ANONYMOUS = 0x20;
+
+const { DOMID_SELF } = constants;
 
 const EINVAL = 22;
 
@@ -54,6 +57,14 @@ function mapMemory(
   return pointer;
 }
 
+/** What a call to map frames is given. */
+interface MapCall {
+  readonly domain: number;
+  readonly protection: number;
+  readonly frames: AllowSharedBufferSource | null;
+  readonly errors: AllowSharedBufferSource | null;
+}
+
 /**
  * Memory of a machine for the tests, in frames, and a libxenforeignmemory that
  * maps them as the real one does: a mapping shows the memory itself, and one
@@ -64,6 +75,8 @@ export class Machine implements Disposable {
   readonly libraries: Libraries;
   /** Frames that Xen refuses to map */
   readonly refused = new Set<bigint>();
+  /** Frames of Dom0's, which are no domain's that is asked for by its id */
+  readonly own = new Set<bigint>();
   /** Whether the privileged command device can be opened */
   opens = true;
   /** Number of calls of `xenforeignmemory_map` */
@@ -98,17 +111,35 @@ export class Machine implements Disposable {
       xenforeignmemory_close: () => 0,
       xenforeignmemory_map: (
         _handle,
-        _domain,
-        _protection,
+        domain,
+        protection,
         pages,
         frames,
         errors,
-      ) =>
-        this.#map(
-          new BigUint64Array((frames as Uint8Array<ArrayBuffer>).buffer),
-          new Int32Array((errors as Uint8Array<ArrayBuffer>).buffer),
-          Number(pages),
-        ),
+      ) => {
+        this.mappedPages += Number(pages);
+        return this.#map(
+          mapMemory(
+            null,
+            Number(pages) * PAGE_SIZE,
+            PROT_NONE,
+            MAP_PRIVATE | MAP_ANONYMOUS,
+            -1,
+            0,
+          ),
+          { domain, protection, frames, errors },
+        );
+      },
+      xenforeignmemory_map2: (
+        _handle,
+        domain,
+        place,
+        protection,
+        _flags,
+        _pages,
+        frames,
+        errors,
+      ) => this.#map(place!, { domain, protection, frames, errors }),
       xenforeignmemory_unmap: (_handle, pointer, pages) => {
         this.mappedPages -= Number(pages);
         return calls.munmap(pointer, BigInt(pages) * BigInt(PAGE_SIZE));
@@ -120,36 +151,32 @@ export class Machine implements Disposable {
     } as Libraries;
   }
 
+  /** Maps frames at a place that is free or mapped. */
   #map(
-    frames: BigUint64Array,
-    errors: Int32Array,
-    pages: number,
+    place: Deno.PointerObject,
+    { domain, protection, frames, errors }: MapCall,
   ): Deno.PointerObject {
     this.mapCalls++;
-    this.mappedPages += pages;
-    const pointer = mapMemory(
-      null,
-      pages * PAGE_SIZE,
-      PROT_NONE,
-      MAP_PRIVATE | MAP_ANONYMOUS,
-      -1,
-      0,
-    );
-    frames.forEach((frame, index) => {
-      if (this.refused.has(frame) || frame >= BigInt(FRAMES)) {
-        errors[index] = -EINVAL;
+    const results = new Int32Array((errors as Uint8Array<ArrayBuffer>).buffer);
+    const list = new BigUint64Array((frames as Uint8Array<ArrayBuffer>).buffer);
+    list.forEach((frame, index) => {
+      const isOwners = this.own.has(frame) === (domain === DOMID_SELF);
+      if (
+        this.refused.has(frame) || frame >= BigInt(FRAMES) || !isOwners
+      ) {
+        results[index] = -EINVAL;
         return;
       }
       mapMemory(
-        Deno.UnsafePointer.offset(pointer, index * PAGE_SIZE),
+        Deno.UnsafePointer.offset(place, index * PAGE_SIZE),
         PAGE_SIZE,
-        PROT_READ,
+        protection,
         MAP_SHARED | MAP_FIXED,
         this.#fd,
         Number(frame) * PAGE_SIZE,
       );
     });
-    return pointer;
+    return place;
   }
 
   /** A frame of zeros that nobody has. */

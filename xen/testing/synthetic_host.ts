@@ -4,10 +4,12 @@ import { ForeignFrames } from "../foreign_frames.ts";
 import type { XenHost } from "../host.ts";
 import type { EntryUpdate } from "../hypercalls.ts";
 import { domainFlags, hvmCpu, vcpuContext } from "../layouts.ts";
+import { entryFrame } from "../page_walk.ts";
 import { fakeControl } from "./fake_control.ts";
 import { fakeStore } from "./fake_store.ts";
 import type { Machine } from "./machine.ts";
 
+const ENOMEM = 12;
 const EINVAL = 22;
 const ENODATA = 61;
 
@@ -37,6 +39,8 @@ export class SyntheticHost {
   contextError: number | undefined;
   /** Refuses some updates of entries, and with one all that come with it */
   refuses: (update: EntryUpdate) => boolean = () => false;
+  /** Whether Xen has memory that Dom0 may take */
+  hasMemory = true;
   /** Whether the domain is being taken apart */
   dying = false;
   /** Called before entries are looked for, when the guest has stopped */
@@ -91,16 +95,36 @@ export class SyntheticHost {
           }
           this.pauses--;
         },
+        takeFrames: (count: number) => {
+          this.calls.push(`take ${count}`);
+          if (!this.hasMemory) {
+            throw new XenError("xc_domain_increase_reservation", ENOMEM);
+          }
+          return Array.from({ length: count }, () => {
+            const frame = machine.allocate();
+            machine.own.add(frame);
+            return frame;
+          });
+        },
+        giveFrames: (frames: readonly bigint[]) =>
+          void this.calls.push(`give ${frames.length}`),
         reboot: () => this.calls.push(`shutdown ${constants.SHUTDOWN_reboot}`),
       },
       hypercalls: {
-        updateEntries: (_domain: number, updates: readonly EntryUpdate[]) => {
+        updateEntries: (
+          _domain: number,
+          updates: readonly EntryUpdate[],
+          owner = id,
+        ) => {
           this.calls.push(`update ${updates.length}`);
-          if (updates.some(this.refuses)) {
-            throw new XenError("mmu_update", EINVAL);
-          }
-          for (const { table, index, entry } of updates) {
-            machine.setEntry(table, index, entry);
+          const isAnothers = ({ entry }: EntryUpdate) =>
+            machine.own.has(entryFrame(entry)) !==
+              (owner === constants.DOMID_SELF);
+          for (const update of updates) {
+            if (updates.some(this.refuses) || isAnothers(update)) {
+              throw new XenError("mmu_update", EINVAL);
+            }
+            machine.setEntry(update.table, update.index, update.entry);
           }
         },
       },

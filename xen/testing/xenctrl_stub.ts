@@ -23,9 +23,12 @@ const SOURCE = `
 
 static int interfaces;
 static int paused;
+/* Frames that Dom0 has taken, what it may have, and what Xen has */
+static unsigned long taken, dom0_most = 2000, available = 1500;
 
 int stub_interfaces(void) { return interfaces; }
 int stub_paused(void) { return paused; }
+int stub_taken(void) { return taken; }
 
 static int failed(int error) {
   errno = error;
@@ -58,6 +61,7 @@ int xc_domain_getinfolist(void *xch, uint32_t first, unsigned max, char *info) {
     char *entry = info + INFO_SIZE * count;
     uint32_t flags = domains[i] == 7 ? 1 << 3 : 1 << 5;
     uint64_t pages = 1000 + domains[i], most = 2000 + domains[i];
+    if (domains[i] == 0) pages = 1000 + taken, most = dom0_most;
     uint32_t vcpus = 1 + i, last_vcpu = 3;
     if (domains[i] < first) continue;
     memset(entry, REST, INFO_SIZE);
@@ -85,6 +89,34 @@ int xc_domain_pause(void *xch, uint32_t domain) {
 int xc_domain_unpause(void *xch, uint32_t domain) {
   if (known(domain) == 0) paused--;
   return known(domain);
+}
+
+/* As many as Dom0 may have and Xen has */
+int xc_domain_increase_reservation(void *xch, uint32_t domain,
+                                   unsigned long count, unsigned order,
+                                   unsigned flags, uint64_t *frames) {
+  unsigned long i;
+  if (domain != 0x7ff0 || order || flags) return failed(EINVAL);
+  for (i = 0; i < count && taken < available; i++) {
+    if (1000 + taken >= dom0_most) break;
+    frames[i] = 0x5000 + taken++;
+  }
+  return i;
+}
+
+int xc_domain_decrease_reservation(void *xch, uint32_t domain,
+                                   unsigned long count, unsigned order,
+                                   uint64_t *frames) {
+  unsigned long i;
+  if (domain != 0x7ff0 || order) return failed(EINVAL);
+  for (i = 0; i < count && frames[i] >= 0x5000; i++) taken--;
+  return i;
+}
+
+int xc_domain_setmaxmem(void *xch, uint32_t domain, uint64_t kilobytes) {
+  if (domain != 0) return failed(EINVAL);
+  dom0_most = kilobytes / 4;
+  return 0;
 }
 
 int xc_domain_destroy(void *xch, uint32_t domain) { return known(domain); }
@@ -186,8 +218,9 @@ int xc_version(void *xch, int command, void *buffer) {
 /**
  * Compiles a libxenctrl that knows the domains 0, 3 and 7.
  *
- * It exports `stub_interfaces`, how many interfaces are open, and
- * `stub_paused`, how many pauses nobody has undone.
+ * It exports `stub_interfaces`, how many interfaces are open, `stub_paused`,
+ * how many pauses nobody has undone, and `stub_taken`, how many frames Dom0 has
+ * taken.
  *
  * @param path Where it is to be
  * @returns The path
