@@ -41,6 +41,9 @@ const PROFILE_INTERVAL = 250;
 /** How long a guest that reboots may take to come back, ms */
 const REBOOT_LIMIT = 60_000;
 
+/** How long a guest may take to suspend when it is asked to, ms */
+const SUSPEND_LIMIT = 60_000;
+
 /** How long a guest that came back may hide its kernel's pages, ms */
 const ARM_LIMIT = 10_000;
 
@@ -308,13 +311,13 @@ async function guardLiving(
       });
     }
     if (!stop.aborted) armed();
-    const passes = runPasses(guard, options.interval, signal);
-    gone = await Promise.race([
-      lifecycle.ended(domain, stop),
-      passes,
-    ]);
+    const works = Promise.all([
+      runPasses(guard, options.interval, signal),
+      yieldLocks(guard, lifecycle, domain, notice, signal),
+    ]).then(() => undefined);
+    gone = await Promise.race([lifecycle.ended(domain, stop), works]);
     ended.abort();
-    await passes;
+    await works;
   } catch (error) {
     if (!saysGone(error)) throw error;
     gone = await lifecycle.ended(domain, stop) ?? "destroyed";
@@ -387,12 +390,33 @@ function saysGone(error: unknown): boolean {
     error instanceof XenError && error.code === "ESRCH";
 }
 
-/** Passes until the signal; resolves with nothing. */
+/**
+ * Takes locks off whenever the guest is asked to suspend, for as long as that
+ * may take; until the signal.
+ */
+async function yieldLocks(
+  guard: Guard,
+  lifecycle: Lifecycle,
+  domain: Domain,
+  notice: (text: string) => void,
+  signal: AbortSignal,
+): Promise<void> {
+  using sleeper = new Sleeper(signal);
+  while (await lifecycle.suspensionAsked(domain, signal)) {
+    if (guard.suspendLocks()) {
+      notice("guest is asked to suspend: locked pages are its own until then");
+    }
+    await sleeper.sleep(SUSPEND_LIMIT);
+    if (!signal.aborted) guard.resumeLocks();
+  }
+}
+
+/** Passes until the signal. */
 async function runPasses(
   guard: Guard,
   interval: number,
   signal: AbortSignal,
-): Promise<undefined> {
+): Promise<void> {
   using sleeper = new Sleeper(signal);
   while (!signal.aborted) {
     const start = performance.now();

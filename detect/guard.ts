@@ -100,6 +100,9 @@ export class Guard {
   #booted = false;
   /** Whether every mapping of every region was made read-only */
   #sealed = false;
+  /** Whether pages are on the rung that a saved guest cannot be on */
+  #locked = false;
+  #mayLock = true;
   /** Keys of what was found when the guard armed */
   #atArming: ReadonlySet<string> = new Set();
   #passes = 0;
@@ -151,7 +154,7 @@ export class Guard {
         rungs: this.#options.rungs.filter((rung) => {
           if (rung === "protect") return protectable;
           // A kernel that boots moves its pages
-          if (rung === "lock") return sealable && booted;
+          if (rung === "lock") return sealable && booted && this.#mayLock;
           return rung === "poll" || sealable;
         }),
       })),
@@ -177,6 +180,7 @@ export class Guard {
     this.#booted = booted;
     const { rungs, entries, registers, refused } = protection;
     this.#sealed = rungs.every((rung) => rung === "protect" || rung === "lock");
+    this.#locked = rungs.includes("lock");
     if (registers || rungs.some((rung) => rung !== "poll")) this.#rehearse();
     if (refused !== undefined) {
       const text = `not all changes can be stopped: ${refused}`;
@@ -201,6 +205,27 @@ export class Guard {
       entries,
       registers,
     });
+  }
+
+  /**
+   * Takes locks off, since the guest is to be saved: what it maps must be its
+   * own. The other rungs stay.
+   *
+   * @returns Whether there were any
+   */
+  suspendLocks(): boolean {
+    if (!this.#locked) return false;
+    this.#mayLock = false;
+    this.#guest.unprotect();
+    this.arm();
+    return true;
+  }
+
+  /** Locks again what `suspendLocks` let go. */
+  resumeLocks(): void {
+    if (this.#mayLock) return;
+    this.#mayLock = true;
+    this.arm();
   }
 
   #listener(): GuestListener {

@@ -661,3 +661,31 @@ Deno.test("disarming makes writable what arming made read-only", async () => {
   await guard.pass();
   assertEquals(guest.calls, []);
 });
+
+Deno.test("locks are taken off while the guest may suspend, and the rest stays", () => {
+  const { guest, guard, told, profile } = setUp();
+  const sealable = profile.regions.filter(({ sealable }) => sealable);
+  assert(sealable.length > 0 && sealable.length < profile.regions.length);
+  guest.locks = true;
+  guard.arm();
+  assertEquals(guard.suspendLocks(), true);
+  assertEquals(guard.suspendLocks(), false);
+  guard.resumeLocks();
+  guard.resumeLocks();
+  const locked = told.flatMap((event) =>
+    event.type === "armed"
+      ? [event.regions.filter(({ rung }) => rung === "lock").length]
+      : []
+  );
+  assertEquals(locked, [sealable.length, 0, sealable.length]);
+});
+
+Deno.test("while a kernel boots nothing is locked", () => {
+  const { guest, guard, told } = setUp({ booted: false });
+  guest.locks = true;
+  guard.arm();
+  const [event] = told;
+  assert(event?.type === "armed");
+  assert(event.regions.every(({ rung }) => rung === "protect"));
+  assertEquals(guard.suspendLocks(), false);
+});

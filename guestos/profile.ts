@@ -151,6 +151,13 @@ export interface Contradiction {
   readonly summary: string;
 }
 
+/** Guest virtual addresses. */
+export interface AddressRange {
+  readonly start: bigint;
+  /** Bytes */
+  readonly size: number;
+}
+
 /** A range of guest kernel memory that must not change. */
 export interface Region {
   /** What the kernel calls it: `kernel text`, `sys_call_table` */
@@ -172,9 +179,11 @@ export interface Region {
   readonly writable?: boolean;
   /**
    * Whether writes to it may be stopped below the kernel: the kernel itself
-   * never writes to it, and executes no data in it.
+   * never writes to it.
    */
   readonly sealable?: boolean;
+  /** Of data, what processes execute: whole pages */
+  readonly executed?: AddressRange;
   /** Where the kernel itself changes it; nowhere if left out */
   readonly living?: LivingCode;
   readonly assets?: readonly Asset[];

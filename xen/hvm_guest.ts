@@ -8,6 +8,7 @@ import type { GatedWrite } from "./gate_requests.ts";
 import type { XenHost } from "./host.ts";
 import { decodeHvmCpu } from "./hvm_cpu.ts";
 import type { Journal, ProtectionNote } from "./journal.ts";
+import { isExecuted } from "./is_executed.ts";
 import { mappedFrames } from "./mapped_frames.ts";
 import type { Levels } from "./page_walk.ts";
 import type {
@@ -183,8 +184,14 @@ export class HvmGuest extends DomainGuest<HvmCpuState> {
     ranges: readonly InvariantRange[],
     listener: GuestListener,
   ): void {
-    const data = this.#frames(ranges.filter(({ kind }) => kind === "data"));
-    const code = this.#frames(ranges.filter(({ kind }) => kind === "code"));
+    const frames = (runs: boolean) =>
+      ranges.flatMap((range) =>
+        this.#frames([range]).filter((_, page) =>
+          isExecuted(range, page) === runs
+        )
+      );
+    const data = frames(false);
+    const code = frames(true);
     if (data.length > 0) this.#close(data, listener);
     if (code.length > 0) this.#makeReadOnly(code);
   }

@@ -72,6 +72,26 @@ export class Lifecycle implements Disposable {
   }
 
   /**
+   * Waits until a domain is asked to suspend, which is the first that is seen
+   * of its being saved. The guest can write that node as well.
+   *
+   * @returns Whether it was; false if the signal came first
+   */
+  async suspensionAsked(domain: Domain, signal: AbortSignal): Promise<boolean> {
+    const node = `/local/domain/${domain.id}/control/shutdown`;
+    const unwatch = this.#host.store.watch(node, () => {
+      for (const look of this.#waiting) look();
+    });
+    try {
+      const asked = () =>
+        this.#host.store.read(node) === "suspend" ? true : undefined;
+      return await this.#until(asked, signal) ?? false;
+    } finally {
+      unwatch();
+    }
+  }
+
+  /**
    * Waits for what becomes of a suspended domain.
    *
    * @returns Whether it runs on; false once it is gone, saved or migrated, and

@@ -1,4 +1,4 @@
-import { assertEquals } from "@std/assert";
+import { assert, assertEquals } from "@std/assert";
 import { domainById } from "./domains.ts";
 import type { XenHost } from "./host.ts";
 import { Lifecycle } from "./lifecycle.ts";
@@ -41,6 +41,11 @@ class ChangingHost {
 
   get web() {
     return domainById(this.host.control, this.host.store, 5)!;
+  }
+
+  tell(node: string, value: string): void {
+    this.#names = { ...this.#names, [node]: value };
+    this.watched.get(node)?.();
   }
 
   become(
@@ -105,6 +110,24 @@ Deno.test("a suspended guest runs on, or is gone once it is saved", async () => 
     changing.become([...then]);
     assertEquals(await resumed, runs);
   }
+});
+
+Deno.test("a request to suspend is seen, and no other one", async () => {
+  const changing = new ChangingHost();
+  using lifecycle = new Lifecycle(changing.host);
+  const stop = new AbortController();
+  const asked = lifecycle.suspensionAsked(changing.web, stop.signal);
+  const node = "/local/domain/5/control/shutdown";
+  assert(changing.watched.has(node));
+  changing.tell(node, "poweroff");
+  changing.tell(node, "suspend");
+  assertEquals(await asked, true);
+  assert(!changing.watched.has(node));
+
+  changing.tell(node, "");
+  const again = lifecycle.suspensionAsked(changing.web, stop.signal);
+  stop.abort();
+  assertEquals(await again, false);
 });
 
 Deno.test("a guest of which not all is told yet is no successor", async () => {

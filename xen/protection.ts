@@ -4,8 +4,8 @@
  * - `trap`: each write is dropped and told at once (a PVH or HVM guest's pages
  *   that `mem_access` lets it read and execute; processors of Intel)
  * - `gate`: of data, each write is dropped and told at once, whoever makes it
- *   (a PVH or HVM guest's pages of type `HVMMEM_ioreq_server`); of code, each
- *   write is dropped (`HVMMEM_ram_ro`)
+ *   (a PVH or HVM guest's pages of type `HVMMEM_ioreq_server`); of what runs,
+ *   each write is dropped (`HVMMEM_ram_ro`)
  * - `lock`: its page-table entries lead, read-only, to frames of Dom0's, which
  *   no hypercall of a PV guest writes or maps writable; it faults (data)
  * - `protect`: its page-table entries are read-only; a PV guest faults, and may
@@ -22,6 +22,8 @@ export interface InvariantRange {
   /** Bytes, a multiple of the page size */
   readonly size: number;
   readonly kind: "code" | "data";
+  /** Of data, pages that run all the same */
+  readonly executed?: { readonly start: bigint; readonly size: number };
   /** What it bears, and may be done to it */
   readonly rungs: readonly Rung[];
 }

@@ -79,6 +79,7 @@ export function guardedKernel(booted = true): GuardedKernel {
         start: TABLE,
         size: table.length,
         trusted: table,
+        sealable: true,
       },
       {
         name: "limits",
@@ -86,6 +87,7 @@ export function guardedKernel(booted = true): GuardedKernel {
         start: LIMITS,
         size: limits.length,
         trusted: limits,
+        sealable: true,
       },
     ],
     handlers: new Map([[14, PAGE_FAULT]]),

@@ -39,6 +39,8 @@ export class SyntheticGuest implements GuardedGuest {
     name: "synthetic",
     uuid: "00000000-0000-4000-8000-000000000007",
   };
+  /** Whether it says of what may be locked that it is */
+  locks = false;
   cpus: PvCpuState[] = [{
     kind: "pv",
     vcpu: 0,
@@ -237,7 +239,9 @@ export class SyntheticGuest implements GuardedGuest {
       this.#protected.push(address);
     }
     return {
-      rungs: ranges.map(() => "protect"),
+      rungs: ranges.map(({ rungs }) =>
+        this.locks && rungs.includes("lock") ? "lock" : "protect"
+      ),
       entries: changed.length,
       registers,
     };

@@ -2,7 +2,9 @@ import type { CpuState } from "../cpu_state.ts";
 import type { KernelFile } from "../kernel_file.ts";
 import type { KernelMemory } from "../memory.ts";
 import type { ModuleDirectory } from "../module_directory.ts";
+import { alignUp } from "../align_up.ts";
 import type {
+  AddressRange,
   Asset,
   CodeMap,
   Contradiction,
@@ -114,6 +116,8 @@ export const linux: ProfileModule = {
           size,
           trusted: rodata.bytes,
           isFirstReading: !image.isOfFile,
+          sealable: true,
+          executed: afterInit(image, offset, size),
           assets: assets(symbols, image.address(offset), size),
         },
         ...(pv ? [] : [interruptTable(image)]),
@@ -147,6 +151,24 @@ export const linux: ProfileModule = {
   },
 };
 
+/**
+ * Pages of read-only data that the vDSO may be on, which processes run: all
+ * that is constant only after boot, as the vDSO is.
+ */
+function afterInit(
+  image: LinuxImage,
+  offset: number,
+  size: number,
+): AddressRange {
+  const range = image.between("__start_ro_after_init", "__end_ro_after_init") ??
+    { offset, size };
+  const first = range.offset - range.offset % PAGE_SIZE;
+  return {
+    start: image.address(first),
+    size: alignUp(range.offset + range.size, PAGE_SIZE) - first,
+  };
+}
+
 function modulesNote(
   modules: ModuleDirectory | undefined,
   used: boolean,
@@ -170,6 +192,7 @@ function interruptTable(image: LinuxImage): Region {
     kind: "data",
     start,
     size: PAGE_SIZE,
+    sealable: true,
     assets: [{ name, start, size: PAGE_SIZE, kind: "descriptor table" }],
   };
 }

@@ -13,6 +13,9 @@ export const LIMIT = 180_000;
 export async function startLab(config: LabConfig = {}): Promise<Lab> {
   return await Lab.start({
     ...config,
-    files: [{ from: await buildXkmon(), to: XKMON, mode: 0o755 }],
+    files: [
+      ...config.files ?? [],
+      { from: await buildXkmon(), to: XKMON, mode: 0o755 },
+    ],
   });
 }

@@ -8,7 +8,8 @@ What xkmon finds of attacks on Linux guests. This file is written by
 \`deno task matrix\`, which for each kernel and type of guest
 
 1. starts a guest with a stock kernel of Debian,
-2. lets xkmon guard it (\`--on-attack report --interval 0.5\`),
+2. lets xkmon guard it (\`--on-attack report --interval 0.5 --rungs poll\`:
+   nothing is stopped, all is to be found),
 3. makes one attack after another from Dom0, as one who rules the guest's kernel
    could, and reads back through the guest's own page tables that the change is
    there; where it is cheap the guest also shows on its console what the attack
