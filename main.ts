@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { doctor } from "./cli/doctor.ts";
 import { enroll } from "./cli/enroll.ts";
 import { explain } from "./cli/explain.ts";
 import { guardian } from "./cli/guardian.ts";
@@ -31,6 +32,8 @@ function run(options: Options): number | Promise<number> {
         : profileCore(options, core);
     case "info":
       return info(options, dom);
+    case "doctor":
+      return doctor(options, options.dom);
     case "release":
       return release(options, dom);
     case "enroll":

@@ -41,8 +41,8 @@ const PROFILE_INTERVAL = 250;
 /** How long a guest that reboots may take to come back, ms */
 const REBOOT_LIMIT = 60_000;
 
-/** How long a guest may take to suspend when it is asked to, ms */
-const SUSPEND_LIMIT = 60_000;
+/** How long a guest may take to do what it is asked to, ms */
+const REQUEST_LIMIT = 60_000;
 
 /** How long a guest that came back may hide its kernel's pages, ms */
 const ARM_LIMIT = 10_000;
@@ -391,8 +391,8 @@ function saysGone(error: unknown): boolean {
 }
 
 /**
- * Takes locks off whenever the guest is asked to suspend, for as long as that
- * may take; until the signal.
+ * Takes locks off whenever the toolstack asks something of the guest, which
+ * learns of it then, for as long as the guest may take; until the signal.
  */
 async function yieldLocks(
   guard: Guard,
@@ -402,11 +402,13 @@ async function yieldLocks(
   signal: AbortSignal,
 ): Promise<void> {
   using sleeper = new Sleeper(signal);
-  while (await lifecycle.suspensionAsked(domain, signal)) {
+  for (;;) {
+    const request = await lifecycle.asked(domain, signal);
+    if (request === undefined) return;
     if (guard.suspendLocks()) {
-      notice("guest is asked to suspend: locked pages are its own until then");
+      notice(`guest is asked to ${request}: no page is locked until then`);
     }
-    await sleeper.sleep(SUSPEND_LIMIT);
+    await sleeper.sleep(REQUEST_LIMIT);
     if (!signal.aborted) guard.resumeLocks();
   }
 }

@@ -10,6 +10,7 @@ export const commands = [
   "monitor",
   "scan",
   "info",
+  "doctor",
   "release",
   "enroll",
   "start",
@@ -63,6 +64,8 @@ xkmon guards the kernels of Xen guests from Dom0.
   xkmon profile --dom NAME      what a guest's memory tells of its Linux kernel;
                                 --core FILE: what a core does
   xkmon info --dom NAME         memory, virtual CPUs and devices of a guest
+  xkmon doctor                  how each guest can be protected on this host,
+                                and why not better; --dom NAME: for one
   xkmon enroll FILE...          keep the digests of kernel files
   xkmon release --dom NAME      undo what a killed monitor left behind
 
@@ -152,6 +155,7 @@ const TAKES: Readonly<Record<Command, readonly OptionName[]>> = {
   ],
   profile: ["dom", "core", "save", "json"],
   info: ["dom", "json"],
+  doctor: ["dom", "json"],
   release: ["dom", "json"],
   enroll: ["json", "digests"],
   guardian: [],
@@ -288,7 +292,8 @@ function checkOperands(options: Options): void {
   if (dom !== undefined && core !== undefined) {
     throw new UsageError("Give either --dom or --core, not both");
   }
-  const isOfGuest = !needsFiles && command !== "guardian";
+  const isOfGuest = !needsFiles && command !== "guardian" &&
+    command !== "doctor";
   if (isOfGuest && dom === undefined && core === undefined) {
     throw new UsageError(`xkmon ${command} needs --dom NAME`);
   }

@@ -254,3 +254,11 @@ Deno.test("the help names every command and every option that is read", () => {
   for (const word of words) assert(help.includes(word), word);
   for (const line of help.split("\n")) assert(line.length <= 80, line);
 });
+
+Deno.test("the doctor looks at all guests, or at one", () => {
+  for (const args of [["doctor"], ["doctor", "--dom", "web", "--json"]]) {
+    const options = readOptions(args);
+    assert(typeof options === "object");
+    assertEquals([options.command, options.dom], ["doctor", args[2]]);
+  }
+});

@@ -43,6 +43,28 @@ Deno.test("looking at a guest", async (t) => {
     assertEquals([vcpus.length, devices[0].kind], [1, "console"]);
   });
 
+  await t.step("doctor tells how a guest can be protected", async () => {
+    await using fresh = await freshGuest(lab);
+    const { code, stdout, stderr } = await runXkmon(lab, "doctor");
+    assertEquals([code, stderr], [0, ""]);
+    assertMatch(stdout, /^Xen 4\.\d+\.\d+.*, .*libxenctrl/);
+    assertMatch(
+      stdout,
+      RegExp(`simpleos \\(domain ${fresh.domid}\\): PV guest`),
+    );
+    assertMatch(stdout, /^ +trap +no: of PVH and HVM guests only$/m);
+    assertMatch(stdout, /^ +lock +yes: /m);
+    const json = await runXkmon(lab, "doctor", "--json", ...GUARD);
+    const { guests } = JSON.parse(json.stdout);
+    assertEquals(guests.length, 1);
+    assertEquals(
+      guests[0].outlook.filter((found: { unavailable?: string }) =>
+        found.unavailable === undefined
+      ).map(({ means }: { means: string }) => means),
+      ["lock", "protect", "poll"],
+    );
+  });
+
   await t.step("scan tells clean from tampered, and what was", async () => {
     await using fresh = await freshGuest(lab);
     const { simpleos, domid } = fresh;

@@ -54,6 +54,8 @@ export const constants = {
 
   /** What events can do to registers (public/domctl.h) */
   XEN_DOMCTL_monitor_op: 77,
+  XEN_DOMCTL_MONITOR_EVENT_WRITE_CTRLREG: 0,
+  XEN_DOMCTL_MONITOR_EVENT_SINGLESTEP: 2,
   XEN_DOMCTL_MONITOR_OP_CONTROL_REGISTERS: 4,
 
   /** What a virtual CPU's debugging does (public/domctl.h) */

@@ -180,6 +180,25 @@ export class XenControl implements Disposable {
   }
 
   /**
+   * Which events of a guest Xen can tell, as bits
+   * (`1 << XEN_DOMCTL_MONITOR_EVENT_*`). Asking changes nothing.
+   *
+   * @throws {XenError} If Xen refuses: it may be built without events
+   */
+  monitorCapabilities(domain: number): number {
+    const capabilities = new Uint32Array(1);
+    this.#check(
+      "xc_monitor_get_capabilities",
+      this.#library.symbols.xc_monitor_get_capabilities(
+        this.#handle,
+        domain,
+        new Uint8Array(capabilities.buffer),
+      ),
+    );
+    return capabilities[0]!;
+  }
+
+  /**
    * Lets answers to events say what registers become.
    *
    * @throws {XenError} If Xen refuses

@@ -262,6 +262,13 @@ Deno.test("a guest's events come on a page, with the port of their channel", () 
   control.disableMonitor(3);
 });
 
+Deno.test("it is asked which events of a guest can be told", () => {
+  using control = new XenControl(libraries, [paths.current]);
+  assertEquals(control.monitorCapabilities(3), 5);
+  const error = assertThrows(() => control.monitorCapabilities(7), XenError);
+  assertEquals(error.code, "ENOSYS");
+});
+
 Deno.test("changes of registers are told, and can be denied", () => {
   using control = new XenControl(libraries, [paths.current]);
   control.controlRegisterValues(3);

@@ -125,6 +125,14 @@ export const xenctrl = {
     ],
     result: "i32",
   },
+  xc_monitor_get_capabilities: {
+    parameters: [
+      "pointer", // xc_interface *xch
+      "u32", // uint32_t domain_id
+      "buffer", // uint32_t *capabilities
+    ],
+    result: "i32",
+  },
   xc_monitor_write_ctrlreg: {
     parameters: [
       "pointer", // xc_interface *xch
@@ -482,6 +490,26 @@ export const xenstore = {
       "buffer", // unsigned int *len
     ],
     result: "pointer", // void *, from malloc
+  },
+  xs_write: {
+    parameters: [
+      "pointer", // struct xs_handle *h
+      "u32", // xs_transaction_t t
+      "buffer", // const char *path
+      "buffer", // const void *data
+      "u32", // unsigned int len
+    ],
+    result: "bool",
+  },
+  xs_set_permissions: {
+    parameters: [
+      "pointer", // struct xs_handle *h
+      "u32", // xs_transaction_t t
+      "buffer", // const char *path
+      "buffer", // struct xs_permissions *perms
+      "u32", // unsigned int num_perms
+    ],
+    result: "bool",
   },
   xs_directory: {
     parameters: [

@@ -32,6 +32,8 @@ export interface LockedEntry extends ProtectedEntry {
 export interface ProtectionNote {
   readonly entries: readonly ProtectedEntry[];
   readonly locked?: readonly LockedEntry[];
+  /** Whether the toolstack's requests are kept from it */
+  readonly requests?: true;
   /** Id of the ioreq server of a write gate */
   readonly server?: number;
   /** Whether Xen is to tell events of it */
@@ -306,7 +308,7 @@ function parse(text: string): JournalState | undefined {
   if (typeof json !== "object" || json === null) return undefined;
   const parts = json as Record<string, unknown>;
   const { version, uuid, entries, pause, attack } = parts;
-  const { events, locked, trapped, server, readOnly } = parts;
+  const { events, locked, requests, trapped, server, readOnly } = parts;
   if (version !== VERSION || typeof uuid !== "string") return undefined;
   if (!Array.isArray(entries)) return undefined;
   const known = ["working", "working, paused before"] as const;
@@ -322,6 +324,7 @@ function parse(text: string): JournalState | undefined {
       }
     }).filter(({ address }) => address % BigInt(PAGE_SIZE) === 0n),
     ...(Array.isArray(locked) ? { locked: locked.flatMap(parseLocked) } : {}),
+    ...(requests === true ? { requests } : {}),
     ...(events === true ? { events } : {}),
     ...(Array.isArray(trapped) ? { trapped: trapped.flatMap(parseFrame) } : {}),
     ...(isServer(server) ? { server } : {}),

@@ -1,5 +1,6 @@
 import { type Domain, domainById, listDomains } from "./domains.ts";
 import type { XenHost } from "./host.ts";
+import { ToolstackRequests } from "./toolstack_requests.ts";
 
 /**
  * Follows one guest through death and rebirth. Xenstore's special watches say
@@ -72,20 +73,22 @@ export class Lifecycle implements Disposable {
   }
 
   /**
-   * Waits until a domain is asked to suspend, which is the first that is seen
-   * of its being saved. The guest can write that node as well.
+   * Waits until the toolstack asks a domain for something: to suspend, to shut
+   * down.
    *
-   * @returns Whether it was; false if the signal came first
+   * @returns What it asks; undefined if the signal came first
    */
-  async suspensionAsked(domain: Domain, signal: AbortSignal): Promise<boolean> {
-    const node = `/local/domain/${domain.id}/control/shutdown`;
-    const unwatch = this.#host.store.watch(node, () => {
+  async asked(
+    domain: Domain,
+    signal: AbortSignal,
+  ): Promise<string | undefined> {
+    const { store } = this.#host;
+    const requests = new ToolstackRequests(store, domain.id);
+    const unwatch = store.watch(requests.node, () => {
       for (const look of this.#waiting) look();
     });
     try {
-      const asked = () =>
-        this.#host.store.read(node) === "suspend" ? true : undefined;
-      return await this.#until(asked, signal) ?? false;
+      return await this.#until(() => requests.asked, signal);
     } finally {
       unwatch();
     }

@@ -29,7 +29,9 @@ class ChangingHost {
       },
       get store() {
         return {
-          ...fakeStore(changing.#names),
+          read: (path: string) => fakeStore(changing.#names).read(path),
+          directory: (path: string) =>
+            fakeStore(changing.#names).directory(path),
           watch: (path: string, changed: () => void) => {
             changing.watched.set(path, changed);
             return () => void changing.watched.delete(path);
@@ -112,22 +114,22 @@ Deno.test("a suspended guest runs on, or is gone once it is saved", async () => 
   }
 });
 
-Deno.test("a request to suspend is seen, and no other one", async () => {
+Deno.test("what the toolstack asks of a guest is seen", async () => {
   const changing = new ChangingHost();
   using lifecycle = new Lifecycle(changing.host);
   const stop = new AbortController();
-  const asked = lifecycle.suspensionAsked(changing.web, stop.signal);
   const node = "/local/domain/5/control/shutdown";
+  changing.tell(node, "");
+  const asked = lifecycle.asked(changing.web, stop.signal);
   assert(changing.watched.has(node));
-  changing.tell(node, "poweroff");
   changing.tell(node, "suspend");
-  assertEquals(await asked, true);
+  assertEquals(await asked, "suspend");
   assert(!changing.watched.has(node));
 
   changing.tell(node, "");
-  const again = lifecycle.suspensionAsked(changing.web, stop.signal);
+  const again = lifecycle.asked(changing.web, stop.signal);
   stop.abort();
-  assertEquals(await again, false);
+  assertEquals(await again, undefined);
 });
 
 Deno.test("a guest of which not all is told yet is no successor", async () => {

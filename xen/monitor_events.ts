@@ -9,7 +9,7 @@ import type { GatedDomain } from "./write_gate.ts";
  * Virtual CPUs of a guest at most. Where more of them wait than the ring has
  * room for, Xen gives none of them back while it is full.
  */
-const MAX_VCPUS = 7;
+export const MAX_EVENT_VCPUS = 7;
 
 /** Who waits for events of a guest. */
 export interface EventListener {
@@ -34,9 +34,9 @@ export class MonitorEvents implements Disposable {
    * @throws {XenError} If Xen refuses: EBUSY if another process listens
    */
   constructor(host: XenHost, loop: EventLoop, domain: GatedDomain) {
-    if (domain.maxVcpus > MAX_VCPUS) {
+    if (domain.maxVcpus > MAX_EVENT_VCPUS) {
       throw new RangeError(
-        `${domain.maxVcpus} virtual CPUs: a ring of events serves ${MAX_VCPUS}`,
+        `${domain.maxVcpus} virtual CPUs: a ring of events serves ${MAX_EVENT_VCPUS}`,
       );
     }
     this.#host = host;

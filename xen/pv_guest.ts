@@ -16,6 +16,7 @@ import { mapRange } from "./frame_mapping.ts";
 import { constants } from "./constants.ts";
 import { entryBits, entryFrame, type WalkStep } from "./page_walk.ts";
 import type { InvariantRange, Protection } from "./protection.ts";
+import { ToolstackRequests } from "./toolstack_requests.ts";
 import { decodeVcpuContext } from "./vcpu_context.ts";
 
 /** A guest that changes its tables all the time must not hold us for ever. */
@@ -71,6 +72,9 @@ export class PvGuest extends DomainGuest<PvCpuState> {
   #locked: LockedEntry[] = [];
   /** These frames */
   #own: Set<bigint>;
+  /** The guest is not to suspend with frames in its tables that are not its */
+  #requests: ToolstackRequests;
+  #holdsRequests = false;
 
   /**
    * @param journal Where changes to the guest are noted before they are made;
@@ -91,6 +95,7 @@ export class PvGuest extends DomainGuest<PvCpuState> {
     // PV guests have no LA57: Xen gives them four levels (public/arch-x86)
     super(host, domain, 4, journal, own);
     this.#own = own;
+    this.#requests = new ToolstackRequests(host.store, domain.id);
     this.refresh();
     this.assertAlive();
   }
@@ -196,6 +201,7 @@ export class PvGuest extends DomainGuest<PvCpuState> {
     const { control } = this.host;
     const taken = control.takeFrames(frames.size);
     try {
+      this.#holdRequests();
       return this.#change(() => {
         const leaves = this.#leaves(ranges).filter(isGuests);
         const locks = this.#fillLocks(leaves, taken);
@@ -209,6 +215,24 @@ export class PvGuest extends DomainGuest<PvCpuState> {
       // if we are killed, nor if the guest is destroyed
       control.giveFrames(taken);
     }
+  }
+
+  /** @throws {XenError} EAGAIN if the toolstack has asked for something */
+  #holdRequests(): void {
+    if (this.#holdsRequests) return;
+    this.#holdsRequests = true;
+    this.note();
+    this.#requests.hold();
+    const { asked } = this.#requests;
+    if (asked !== undefined) {
+      throw new XenError(`a lock while the guest is to ${asked}`, EAGAIN);
+    }
+  }
+
+  #releaseRequests(): void {
+    if (!this.#holdsRequests) return;
+    this.#requests.release();
+    this.#holdsRequests = false;
   }
 
   /** Copies the frames of leaves; returns which frame became which. */
@@ -270,6 +294,7 @@ export class PvGuest extends DomainGuest<PvCpuState> {
    */
   override unprotect(): string | undefined {
     if (this.#entries.length + this.#locked.length === 0) {
+      this.#releaseRequests();
       this.note();
       return undefined;
     }
@@ -293,6 +318,7 @@ export class PvGuest extends DomainGuest<PvCpuState> {
     this.#locked = this.#locked.filter((entry) => refused.has(entry));
     this.#own.clear();
     for (const { lock } of this.#locked) this.#own.add(lock);
+    this.#releaseRequests();
     this.note();
     return changed === 0
       ? undefined
@@ -304,10 +330,14 @@ export class PvGuest extends DomainGuest<PvCpuState> {
     return {
       entries: this.#entries,
       ...(locked.length === 0 ? {} : { locked }),
+      ...(this.#holdsRequests ? { requests: true } : {}),
     };
   }
 
-  protected override adopt({ entries, locked = [] }: ProtectionNote): void {
+  protected override adopt(
+    { entries, locked = [], requests }: ProtectionNote,
+  ): void {
+    this.#holdsRequests = requests === true;
     this.#entries = [...entries];
     this.#locked = [...locked];
     for (const { lock } of locked) this.#own.add(lock);

@@ -716,3 +716,29 @@ Deno.test("code is not locked", () => {
   );
   assertEquals(rungs, ["protect"]);
 });
+
+Deno.test("while data is locked the toolstack's requests are kept from the guest", () => {
+  using setting = new Setting();
+  const { nodes } = setting.xen;
+  const path = `/local/domain/${domain.id}/control/shutdown`;
+  const guest = setting.guest();
+  guest.protect([DATA]);
+  assertEquals(nodes.get(path), { value: "", owner: 0 });
+  nodes.set(path, { value: "suspend", owner: 0 });
+  guest.unprotect();
+  assertEquals(nodes.get(path), { value: "suspend", owner: domain.id });
+  assertEquals(setting.journal, undefined);
+
+  const { rungs, refused } = guest.protect([DATA]);
+  assertEquals(rungs, ["protect"]);
+  assertStringIncludes(refused!, "while the guest is to suspend");
+  assertEquals(nodes.get(path)!.owner, domain.id);
+});
+
+Deno.test("the next monitor gives the guest the toolstack's requests", () => {
+  using setting = new Setting();
+  const path = `/local/domain/${domain.id}/control/shutdown`;
+  setting.guest().protect([DATA]);
+  setting.guest().recover(false);
+  assertEquals(setting.xen.nodes.get(path), { value: "", owner: domain.id });
+});

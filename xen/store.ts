@@ -75,6 +75,42 @@ export class XenStore implements Disposable {
   }
 
   /**
+   * Replaces the value of a node, or makes it.
+   *
+   * @throws {XenError} If xenstored refuses
+   */
+  write(path: string, value: string): void {
+    const bytes = new TextEncoder().encode(value);
+    const { xs_write } = this.#libraries.store.symbols;
+    const { length } = bytes;
+    if (!xs_write(this.#handle, 0, cString(path), bytes, length)) {
+      throw new XenError("xs_write", errno(this.#libraries));
+    }
+  }
+
+  /**
+   * Lets one domain, and Dom0, read and write a node, and no other. Who is kept
+   * from it sees no change of it; who gets it is told as if it had changed.
+   *
+   * @throws {XenError} If xenstored refuses: ENOENT if there is none
+   */
+  giveTo(domain: number, path: string): void {
+    // struct xs_permissions: unsigned int id, enum perms (XS_PERM_NONE)
+    const permissions = new Uint32Array([domain, 0]);
+    const { xs_set_permissions } = this.#libraries.store.symbols;
+    const given = xs_set_permissions(
+      this.#handle,
+      0,
+      cString(path),
+      new Uint8Array(permissions.buffer),
+      1,
+    );
+    if (!given) {
+      throw new XenError("xs_set_permissions", errno(this.#libraries));
+    }
+  }
+
+  /**
    * Calls back when a node or one below it changes, from `dispatch`. Xenstore
    * fires a new watch once at once.
    *

@@ -53,6 +53,27 @@ Deno.test("an empty value is a value, a missing node is none", () =>
     assertEquals(stub.freed, 1);
   }));
 
+Deno.test("a node is written, and given to a domain, which is told of it", () =>
+  withStore((store, stub) => {
+    store.write(`${HOME}/name`, "web01");
+    assertEquals(store.read(`${HOME}/name`), "web01");
+    let changes = 0;
+    store.watch(`${HOME}/name`, () => changes++);
+    store.dispatch();
+    store.giveTo(3, `${HOME}/name`);
+    store.dispatch();
+    assertEquals([stub.owner(`${HOME}/name`), changes], [3, 2]);
+
+    const missing = assertThrows(() => store.giveTo(3, HOME), XenError);
+    assertEquals([missing.call, missing.code], [
+      "xs_set_permissions",
+      "ENOENT",
+    ]);
+    stub.refuse(EACCES);
+    const refused = assertThrows(() => store.write(HOME, ""), XenError);
+    assertEquals([refused.call, refused.code], ["xs_write", "EACCES"]);
+  }));
+
 Deno.test("a node that may not be read is none", () =>
   withStore((store, stub) => {
     stub.write(`${HOME}/name`, "web01");

@@ -7,7 +7,7 @@ import { ioreq, PAGE_SIZE } from "./layouts.ts";
 import { unlessGone } from "./unless_gone.ts";
 
 /** Requests on the page that is mapped */
-const MAX_VCPUS = PAGE_SIZE / ioreq.size;
+export const MAX_GATE_VCPUS = PAGE_SIZE / ioreq.size;
 
 /** The guest of a write gate. */
 export interface GatedDomain {
@@ -51,9 +51,9 @@ export class WriteGate implements Disposable {
     written: (write: GatedWrite) => void,
   ) {
     const { id, maxVcpus } = domain;
-    if (maxVcpus > MAX_VCPUS) {
+    if (maxVcpus > MAX_GATE_VCPUS) {
       throw new RangeError(
-        `${maxVcpus} virtual CPUs: a write gate serves ${MAX_VCPUS}`,
+        `${maxVcpus} virtual CPUs: a write gate serves ${MAX_GATE_VCPUS}`,
       );
     }
     this.#host = host;

@@ -6,7 +6,6 @@ import type { EntryUpdate } from "../hypercalls.ts";
 import { domainFlags, hvmCpu, vcpuContext } from "../layouts.ts";
 import { entryFrame } from "../page_walk.ts";
 import { fakeControl } from "./fake_control.ts";
-import { fakeStore } from "./fake_store.ts";
 import type { Machine } from "./machine.ts";
 
 const ENOMEM = 12;
@@ -39,6 +38,8 @@ export class SyntheticHost {
   contextError: number | undefined;
   /** Refuses some updates of entries, and with one all that come with it */
   refuses: (update: EntryUpdate) => boolean = () => false;
+  /** What is in xenstore, and which domain beside Dom0 can read it */
+  readonly nodes = new Map<string, { value: string; owner: number }>();
   /** Whether Xen has memory that Dom0 may take */
   hasMemory = true;
   /** Whether the domain is being taken apart */
@@ -72,7 +73,15 @@ export class SyntheticHost {
     };
     this.host = {
       libraries: machine.libraries,
-      store: fakeStore({}),
+      store: {
+        read: (path: string) => this.nodes.get(path)?.value,
+        write: (path: string, value: string) =>
+          void this.nodes.set(path, { value, owner: 0 }),
+        giveTo: (owner: number, path: string) => {
+          const { value } = this.nodes.get(path)!;
+          this.nodes.set(path, { value, owner });
+        },
+      },
       frames: new ForeignFrames(machine.libraries),
       control: {
         domainInfoList: (first: number, max: number) =>

@@ -161,6 +161,13 @@ void *xc_monitor_enable(void *xch, uint32_t domain, uint32_t *port) {
   return page;
 }
 
+/* Those of domain 3 alone: writes of control registers, and single steps */
+int xc_monitor_get_capabilities(void *xch, uint32_t domain, uint32_t *bits) {
+  if (domain == 7) return failed(ENOSYS);
+  *bits = 1 << 0 | 1 << 2;
+  return known(domain);
+}
+
 int xc_monitor_disable(void *xch, uint32_t domain) { return known(domain); }
 
 /* Of the bits of CR0 or CR4, all but one are masked out */

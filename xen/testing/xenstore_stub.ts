@@ -10,7 +10,7 @@ const SOURCE = `
 
 #define MOST 8192
 
-static struct { char *path; char *value; unsigned length; } nodes[MOST];
+static struct { char *path; char *value; unsigned length, owner; } nodes[MOST];
 static struct { char *path; char *token; } watches[MOST], events[MOST];
 static int node_count, watch_count, first_event, event_count;
 static int connections, refusal;
@@ -50,6 +50,7 @@ void stub_write(const char *path, const char *value, unsigned length) {
     if (node_count == MOST) abort();
     i = node_count++;
     nodes[i].path = strdup(path);
+    nodes[i].owner = 0;
   } else {
     free(nodes[i].value);
   }
@@ -57,6 +58,33 @@ void stub_write(const char *path, const char *value, unsigned length) {
   memcpy(nodes[i].value, value, length);
   nodes[i].length = length;
   fire_all(path);
+}
+
+bool xs_write(void *handle, unsigned t, const char *path, const void *data,
+              unsigned length) {
+  if (refusal) {
+    errno = refusal;
+    return false;
+  }
+  stub_write(path, data, length);
+  return true;
+}
+
+bool xs_set_permissions(void *handle, unsigned t, const char *path,
+                        const unsigned *permissions, unsigned count) {
+  int i = find(path);
+  if (refusal || i < 0 || count != 1 || permissions[1] != 0) {
+    errno = refusal ? refusal : i < 0 ? ENOENT : EINVAL;
+    return false;
+  }
+  nodes[i].owner = permissions[0];
+  fire_all(path);
+  return true;
+}
+
+int stub_owner(const char *path) {
+  int i = find(path);
+  return i < 0 ? -1 : (int)nodes[i].owner;
 }
 
 void stub_remove(const char *path) {
@@ -164,6 +192,7 @@ const symbols = {
   stub_watches: { parameters: [], result: "i32" },
   stub_events: { parameters: [], result: "i32" },
   stub_refuse: { parameters: ["i32"], result: "void" },
+  stub_owner: { parameters: ["buffer"], result: "i32" },
   stub_write: { parameters: ["buffer", "buffer", "u32"], result: "void" },
   stub_remove: { parameters: ["buffer"], result: "void" },
 } as const satisfies Deno.ForeignLibraryInterface;
@@ -234,6 +263,11 @@ export class XenstoreStub implements Disposable {
       ? new TextEncoder().encode(value)
       : value;
     this.#library.symbols.stub_write(cString(path), bytes, bytes.length);
+  }
+
+  /** Which domain can read a node, beside Dom0; -1 if there is none */
+  owner(path: string): number {
+    return this.#library.symbols.stub_owner(cString(path));
   }
 
   /** Removes a node. */

@@ -1,0 +1,71 @@
+import { type Domain, findDomain, listDomains } from "../xen/domains.ts";
+import { XenHost } from "../xen/host.ts";
+import { type Outlook, rungOutlook } from "../xen/rung_outlook.ts";
+import type { Options } from "./options.ts";
+import { Output } from "./output.ts";
+
+/** What becomes of a write, and when it is told */
+const PROMISES: Readonly<Record<Outlook["means"], string>> = {
+  trap: "writes are dropped, told at once",
+  gate: "writes are dropped, those to data told at once",
+  lock: "writes to data fault, and Xen makes none for the guest",
+  protect: "writes fault (kernels that never change their page tables)",
+  poll: "writes are found at the next pass (--interval, 1 s)",
+  registers: "changes that weaken the kernel are denied, told at once",
+};
+
+/**
+ * Says what xkmon can do on this host, for one guest or for each, and why not
+ * more. It changes nothing.
+ *
+ * @param dom Name or domain id; left out for all guests
+ */
+export function doctor(options: Options, dom: string | undefined): number {
+  using host = new XenHost();
+  const { control, store } = host;
+  const domains = dom === undefined
+    ? listDomains(control, store).filter(({ id }) => id !== 0)
+    : [findDomain(control, store, dom)];
+  const guests = domains.map((domain) => ({
+    domain,
+    outlook: rungOutlook(control, domain).map((found) => ({
+      ...found,
+      promise: PROMISES[found.means],
+    })),
+  }));
+  const xen = control.xenVersion();
+  const { library } = control;
+  new Output(options.json).write(
+    options.json
+      ? JSON.stringify({
+        xen,
+        libxenctrl: library,
+        guests: guests.map(({ domain: { id, name, uuid, type }, outlook }) => ({
+          domain: { id, name, uuid },
+          type,
+          outlook,
+        })),
+      })
+      : [
+        `Xen ${xen}, ${library}`,
+        ...guests.flatMap(({ domain, outlook }) => describe(domain, outlook)),
+        ...(guests.length === 0 ? ["no guests"] : []),
+      ].join("\n"),
+  );
+  return 0;
+}
+
+function describe(
+  { name, id, type, maxVcpus }: Domain,
+  outlook: readonly (Outlook & { readonly promise: string })[],
+): string[] {
+  const cpus = `${maxVcpus} virtual CPU${maxVcpus === 1 ? "" : "s"}`;
+  return [
+    `${name} (domain ${id}): ${type} guest, ${cpus}`,
+    ...outlook.map(({ means, unavailable, promise }) =>
+      `  ${means.padEnd(9)} ${
+        unavailable === undefined ? `yes: ${promise}` : `no: ${unavailable}`
+      }`
+    ),
+  ];
+}
