@@ -30,18 +30,24 @@ export class ForeignFrames implements Disposable {
   }
 
   /**
-   * Maps frames, read-only, in the order given.
+   * Maps frames, read-only unless said otherwise, in the order given.
    *
    * @param domain Domain id
    * @param frames Machine frames of a PV guest, guest frames of another
+   * @param writable Whether they can be written, too: not page tables of a PV
+   *   guest
    * @returns The mapping, or the positions of the frames that Xen refused
    */
-  map(domain: number, frames: readonly bigint[]): FrameMapping | number[] {
+  map(
+    domain: number,
+    frames: readonly bigint[],
+    writable = false,
+  ): FrameMapping | number[] {
     const errors = new Int32Array(frames.length);
     const pointer = this.#libraries.foreignmemory.symbols.xenforeignmemory_map(
       this.#handle,
       domain,
-      PROT_READ,
+      writable ? PROT_READ | PROT_WRITE : PROT_READ,
       BigInt(frames.length),
       new Uint8Array(new BigUint64Array(frames).buffer),
       new Uint8Array(errors.buffer),

@@ -6,6 +6,7 @@ import { NoSuchDomainError, XenError } from "./errors.ts";
 import type { EventLoop } from "./event_loop.ts";
 import type { GatedWrite } from "./gate_requests.ts";
 import type { XenHost } from "./host.ts";
+import type { EntryUpdate } from "./hypercalls.ts";
 import { decodeHvmCpu } from "./hvm_cpu.ts";
 import type { Journal, ProtectionNote } from "./journal.ts";
 import { mappedFrames } from "./mapped_frames.ts";
@@ -76,6 +77,15 @@ export class HvmGuest extends DomainGuest<HvmCpuState> {
 
   protected override readCpu(vcpu: number): HvmCpuState {
     return decodeHvmCpu(vcpu, this.host.control.hvmCpu(this.domain.id, vcpu));
+  }
+
+  /** Its page tables are memory of its own. */
+  override writeEntries(updates: readonly EntryUpdate[]): void {
+    for (const { table, index, entry } of updates) {
+      const bytes = new Uint8Array(8);
+      new DataView(bytes.buffer).setBigUint64(0, entry, true);
+      this.writeFrame(table, index * 8, bytes);
+    }
   }
 
   #frames(ranges: readonly InvariantRange[]): bigint[] {

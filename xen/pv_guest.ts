@@ -3,11 +3,13 @@ import { UnreadableMemoryError } from "../guestos/memory.ts";
 import { DomainGuest } from "./domain_guest.ts";
 import type { Domain } from "./domains.ts";
 import { XenError } from "./errors.ts";
+import { FrameMapping } from "./frame_mapping.ts";
 import type { XenHost } from "./host.ts";
 import type { EntryUpdate } from "./hypercalls.ts";
 import type { Journal, ProtectedEntry, ProtectionNote } from "./journal.ts";
 import { PAGE_SIZE, trapInfo, vcpuContext } from "./layouts.ts";
 import { entryBits, entryFrame, type WalkStep } from "./page_walk.ts";
+import { pageWords } from "./page_words.ts";
 import type { InvariantRange, Protection } from "./protection.ts";
 import { decodeVcpuContext } from "./vcpu_context.ts";
 
@@ -193,6 +195,29 @@ export class PvGuest extends DomainGuest<PvCpuState> {
     return changed === 0
       ? undefined
       : `${changed} page-table entries are writable again`;
+  }
+
+  /** A page table cannot be mapped to be written, only asked for. */
+  protected override writeFrame(
+    frame: bigint,
+    offset: number,
+    bytes: Uint8Array,
+  ): void {
+    try {
+      super.writeFrame(frame, offset, bytes);
+    } catch (error) {
+      if (!(error instanceof RangeError)) throw error;
+      const now = this.host.frames.map(this.domain.id, [frame]);
+      if (!(now instanceof FrameMapping)) throw error;
+      using stack = new DisposableStack();
+      stack.defer(() => now.unmap());
+      const page = new Uint8Array(now.bytes);
+      this.writeEntries(pageWords(frame, page, offset, bytes));
+    }
+  }
+
+  override writeEntries(updates: readonly EntryUpdate[]): void {
+    this.host.hypercalls.updateEntries(this.domain.id, updates);
   }
 
   protected override get protection(): ProtectionNote {

@@ -64,6 +64,8 @@ export class Machine implements Disposable {
   readonly libraries: Libraries;
   /** Frames that Xen refuses to map */
   readonly refused = new Set<bigint>();
+  /** Frames that Xen refuses to map to be written: page tables */
+  readonly readOnly = new Set<bigint>();
   /** Whether the privileged command device can be opened */
   opens = true;
   /** Number of calls of `xenforeignmemory_map` */
@@ -99,7 +101,7 @@ export class Machine implements Disposable {
       xenforeignmemory_map: (
         _handle,
         _domain,
-        _protection,
+        protection,
         pages,
         frames,
         errors,
@@ -108,6 +110,7 @@ export class Machine implements Disposable {
           new BigUint64Array((frames as Uint8Array<ArrayBuffer>).buffer),
           new Int32Array((errors as Uint8Array<ArrayBuffer>).buffer),
           Number(pages),
+          protection,
         ),
       xenforeignmemory_unmap: (_handle, pointer, pages) => {
         this.mappedPages -= Number(pages);
@@ -124,6 +127,7 @@ export class Machine implements Disposable {
     frames: BigUint64Array,
     errors: Int32Array,
     pages: number,
+    protection: number,
   ): Deno.PointerObject {
     this.mapCalls++;
     this.mappedPages += pages;
@@ -136,14 +140,16 @@ export class Machine implements Disposable {
       0,
     );
     frames.forEach((frame, index) => {
-      if (this.refused.has(frame) || frame >= BigInt(FRAMES)) {
+      const isRefused = this.refused.has(frame) || frame >= BigInt(FRAMES) ||
+        this.readOnly.has(frame) && (protection & PROT_WRITE) !== 0;
+      if (isRefused) {
         errors[index] = -EINVAL;
         return;
       }
       mapMemory(
         Deno.UnsafePointer.offset(pointer, index * PAGE_SIZE),
         PAGE_SIZE,
-        PROT_READ,
+        protection,
         MAP_SHARED | MAP_FIXED,
         this.#fd,
         Number(frame) * PAGE_SIZE,
