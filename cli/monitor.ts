@@ -1,4 +1,5 @@
 import { Guard, type GuardedGuest } from "../detect/guard.ts";
+import { ResponseLimits } from "../detect/response_limits.ts";
 import type { CpuState } from "../guestos/cpu_state.ts";
 import { UnreadableMemoryError } from "../guestos/memory.ts";
 import { ProfileError } from "../guestos/profile_error.ts";
@@ -15,6 +16,7 @@ import { findKernel, recordedKernel } from "../xen/recorded_kernel.ts";
 import { GuardianProcess } from "./guardian_process.ts";
 import { type LoadedProfile, loadKernel, openProfile } from "./load_profile.ts";
 import { openLog } from "./log.ts";
+import { openEvidence } from "./open_evidence.ts";
 import type { Options } from "./options.ts";
 import { Output } from "./output.ts";
 import { Sleeper } from "./sleeper.ts";
@@ -60,6 +62,7 @@ interface Session {
   readonly loop: EventLoop;
   readonly lifecycle: Lifecycle;
   readonly output: Output;
+  readonly limits: ResponseLimits;
   /** Undoes what is done to the guest if this process is killed */
   readonly guardian: GuardianProcess | undefined;
   /** The operator wants an end, or something failed */
@@ -82,6 +85,7 @@ export async function monitor(
   stop: StopSignals,
   armed: (host: XenHost, domain: Domain) => void = () => {},
 ): Promise<number> {
+  if (options.responses.mayDump) openEvidence(options.evidence);
   const failures: unknown[] = [];
   const fail = (error: unknown) => {
     failures.push(error);
@@ -113,6 +117,7 @@ export async function monitor(
       loop,
       lifecycle,
       output,
+      limits: new ResponseLimits(),
       guardian,
       stop: stop.signal,
       fail,
@@ -204,6 +209,7 @@ async function guardLiving(
   patience: number,
 ): Promise<Ending> {
   const { options, host, loop, lifecycle, output, stop, fail } = session;
+  const { limits } = session;
   const recorded = await findKernel(host.store, domain);
   const loaded = await loadKernel(recorded, options);
   using journal = await Journal.take(domain.id);
@@ -258,7 +264,8 @@ async function guardLiving(
     guest satisfies GuardedGuest,
     profile,
     {
-      response: options.response,
+      responses: options.responses,
+      limits,
       rungs: options.rungs,
       fullPassInterval: FULL_PASS_INTERVAL,
       failed: unlessGone,
