@@ -16,7 +16,6 @@ import { findKernel, recordedKernel } from "../xen/recorded_kernel.ts";
 import { GuardianProcess } from "./guardian_process.ts";
 import { type LoadedProfile, loadKernel, openProfile } from "./load_profile.ts";
 import { openLog } from "./log.ts";
-import { openEvidence } from "./open_evidence.ts";
 import type { Options } from "./options.ts";
 import { Output } from "./output.ts";
 import { Sleeper } from "./sleeper.ts";
@@ -85,7 +84,6 @@ export async function monitor(
   stop: StopSignals,
   armed: (host: XenHost, domain: Domain) => void = () => {},
 ): Promise<number> {
-  if (options.responses.mayDump) openEvidence(options.evidence);
   const failures: unknown[] = [];
   const fail = (error: unknown) => {
     failures.push(error);

@@ -145,6 +145,10 @@ const ANYWHERE: Readonly<Record<string, [readonly string[], RegExp]>> = {
     [...GUARD, "--on-attack", "XK-999=pause"],
     /knows the rules XK-001, .*XK-014, not XK-999/,
   ],
+  "evidence that nobody can write": [
+    [...GUARD, "--on-attack", "dump", "--evidence", "/proc/evidence"],
+    /Evidence cannot be kept in \/proc\/evidence: .*--evidence/,
+  ],
   "an interval that is no number": [
     [...GUARD, "--interval", "soon"],
     /--interval takes seconds from 0\.05 to 3600, not soon/,
