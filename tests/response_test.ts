@@ -98,6 +98,44 @@ Deno.test("what an attack changed is put back", async (t) => {
     await t.step(`in ${name}`, (t) => restoreSteps(t, lab, landing));
   }
 
+  await t.step(
+    "a guest runs on whose change of a register is denied",
+    async () => {
+      await using fresh = await freshGuest(lab, { type: "pvh" });
+      const { simpleos, domid } = fresh;
+      await using monitor = await Monitor.start(
+        lab,
+        ...[...GUARD, "--on-attack", "restore"],
+      );
+      await monitor.armed(domid);
+      assertEquals(await simpleos.command("code_attack"), "blocked");
+      const { response, text } = await monitor.response(domid);
+      assertEquals(response, "restore");
+      assertMatch(text!, /^nothing had landed; simpleos runs on$/);
+      assertEquals((await monitor.finding(domid)).rule.id, "XK-013");
+      await assertCanBeShutDown(simpleos);
+    },
+  );
+
+  await t.step(
+    "a rule of its own response stops no guest for others",
+    async () => {
+      await using fresh = await freshGuest(lab);
+      const { simpleos, domid } = fresh;
+      await using monitor = await Monitor.start(
+        lab,
+        ...[...GUARD, "--on-attack", "XK-001=restore,XK-002=report,pause"],
+      );
+      await monitor.armed(domid);
+      await simpleos.command("data_attack_hypercall");
+      assertEquals((await monitor.finding(domid)).rule.id, "XK-002");
+      assertEquals(await simpleos.command("code_attack_hypercall"), "done");
+      assertEquals((await monitor.response(domid)).response, "restore");
+      // What is only reported is left alone
+      assertEquals(await simpleos.command("shutdown"), "shutdown returned");
+    },
+  );
+
   await t.step("a blocked write is told, and the guest runs on", async () => {
     await using fresh = await freshGuest(lab, { type: "pvh" });
     const { simpleos, domid } = fresh;
