@@ -1,5 +1,6 @@
 import { findDomain } from "../xen/domains.ts";
 import { monitor } from "./monitor.ts";
+import { openEvidence } from "./open_evidence.ts";
 import type { Options } from "./options.ts";
 import { StopSignals } from "./stop_signals.ts";
 
@@ -10,6 +11,7 @@ import { StopSignals } from "./stop_signals.ts";
  * @returns Exit status
  */
 export async function guard(options: Options, dom: string): Promise<number> {
+  openEvidence(options);
   using stop = new StopSignals();
   return await monitor(
     options,

@@ -1,4 +1,5 @@
 import { Guard, type GuardedGuest } from "../detect/guard.ts";
+import { ResponseLimits } from "../detect/response_limits.ts";
 import type { CpuState } from "../guestos/cpu_state.ts";
 import { UnreadableMemoryError } from "../guestos/memory.ts";
 import { ProfileError } from "../guestos/profile_error.ts";
@@ -63,6 +64,7 @@ interface Session {
   readonly loop: EventLoop;
   readonly lifecycle: Lifecycle;
   readonly output: Output;
+  readonly limits: ResponseLimits;
   /** Undoes what is done to the guest if this process is killed */
   readonly guardian: GuardianProcess | undefined;
   /** The operator wants an end, or something failed */
@@ -116,6 +118,7 @@ export async function monitor(
       loop,
       lifecycle,
       output,
+      limits: new ResponseLimits(),
       guardian,
       stop: stop.signal,
       fail,
@@ -207,6 +210,7 @@ async function guardLiving(
   patience: number,
 ): Promise<Ending> {
   const { options, host, loop, lifecycle, output, stop, fail } = session;
+  const { limits } = session;
   const recorded = await findKernel(host.store, domain);
   const loaded = await loadKernel(recorded, options);
   using journal = await Journal.take(domain.id);
@@ -261,7 +265,8 @@ async function guardLiving(
     guest satisfies GuardedGuest,
     profile,
     {
-      response: options.response,
+      responses: options.responses,
+      limits,
       rungs: options.rungs,
       fullPassInterval: FULL_PASS_INTERVAL,
       failed: unlessGone,

@@ -1,8 +1,9 @@
 import { parseArgs } from "@std/cli/parse-args";
-import { type Response, responses } from "../detect/event.ts";
+import type { ResponsePlan } from "../detect/response_plan.ts";
 import { DEFAULT_DIGEST_STORE } from "../guestos/digest_store.ts";
 import { profileModules } from "../guestos/profiles.ts";
 import { type Rung, rungs } from "../xen/protection.ts";
+import { readResponses } from "./read_responses.ts";
 import { UsageError } from "./usage_error.ts";
 
 /** What xkmon can be asked to do. */
@@ -35,7 +36,9 @@ export interface Options {
   readonly savedProfile?: string;
   /** Where to keep the profile */
   readonly save?: string;
-  readonly response: Response;
+  readonly responses: ResponsePlan;
+  /** Where evidence of attacks is kept */
+  readonly evidence: string;
   /** What may be done to keep a guest from writing */
   readonly rungs: readonly Rung[];
   /** Milliseconds from one pass to the next */
@@ -48,6 +51,9 @@ export interface Options {
   readonly log?: string;
   readonly digests: string;
 }
+
+/** Where evidence is kept unless the operator says otherwise. */
+const DEFAULT_EVIDENCE = "/var/lib/xkmon/incidents";
 
 /** The text of `--help`. */
 export const help = `\
@@ -69,8 +75,13 @@ xkmon guards the kernels of Xen guests from Dom0.
   xkmon enroll FILE...          keep the digests of kernel files
   xkmon release --dom NAME      undo what a killed monitor left behind
 
-  --on-attack report|pause|reboot|destroy
-                                what to do with the guest (pause)
+  --on-attack RESPONSE          what to do about an attack (pause): report,
+                                block, restore, pause, dump, reboot, destroy,
+                                from the weakest to the strongest; also for
+                                single rules, and with evidence before it:
+                                XK-002=restore,XK-001=dump+reboot,pause
+  --evidence DIR                where a dump is kept
+                                (${DEFAULT_EVIDENCE})
   --rungs trap,gate,lock,protect,poll
                                 how writes may be stopped (all): by the
                                 processor, by Xen, by read-only page tables,
@@ -107,6 +118,7 @@ const STRINGS = [
   "modules",
   "profile",
   "on-attack",
+  "evidence",
   "rungs",
   "interval",
   "log",
@@ -128,6 +140,7 @@ const GUARDING = [
   "profile",
   "saved-profile",
   "on-attack",
+  "evidence",
   "rungs",
   "interval",
   "trust-first-reading",
@@ -209,7 +222,6 @@ export function readOptions(
     ...STRINGS.filter((name) => text(name) !== undefined),
     ...BOOLEANS.filter((name) => parsed[name] === true),
   ];
-  const response = text("on-attack") ?? "pause";
   const digests = text("digests") ?? DEFAULT_DIGEST_STORE;
   const options: Options = {
     command,
@@ -222,8 +234,8 @@ export function readOptions(
     ...optional("savedProfile", text("saved-profile")),
     ...optional("save", text("save")),
     ...optional("log", text("log")),
-    response: responses.find((name) => name === response) ??
-      complain(`--on-attack takes ${responses.join(", ")}, not ${response}`),
+    responses: readResponses(text("on-attack") ?? "pause"),
+    evidence: text("evidence") ?? DEFAULT_EVIDENCE,
     rungs: readRungs(text("rungs")),
     interval: readInterval(text("interval") ?? "1"),
     firstReading: parsed["trust-first-reading"] === true,

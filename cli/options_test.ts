@@ -1,6 +1,8 @@
 import { assert, assertEquals, assertThrows } from "@std/assert";
+import { rules } from "../detect/rules.ts";
 import { rungs } from "../xen/protection.ts";
 import { help, type Options, readOptions } from "./options.ts";
+import { readResponses } from "./read_responses.ts";
 import { UsageError } from "./usage_error.ts";
 
 function read(...args: string[]): Options {
@@ -21,7 +23,8 @@ Deno.test("a guest's name alone guards it, as the help says", () => {
     command: "monitor",
     files: [],
     dom: "web",
-    response: "pause",
+    responses: readResponses("pause"),
+    evidence: "/var/lib/xkmon/incidents",
     rungs,
     interval: 1000,
     firstReading: false,
@@ -41,6 +44,8 @@ Deno.test("every option is taken over", () => {
       "poll,gate",
       "--on-attack",
       "destroy",
+      "--evidence",
+      "/srv/evidence",
       "--interval",
       "0.05",
       "--kernel",
@@ -63,7 +68,8 @@ Deno.test("every option is taken over", () => {
       kernel: "/boot/guest",
       profile: "simpleos",
       log: "log",
-      response: "destroy",
+      responses: readResponses("destroy"),
+      evidence: "/srv/evidence",
       rungs: ["poll", "gate"],
       interval: 50,
       firstReading: true,
@@ -89,13 +95,10 @@ Deno.test("names are text, also where they look like numbers", () => {
   assertEquals(read("enroll", "--", "-x").files, ["-x"]);
 });
 
-Deno.test("each response is known", () => {
-  for (const response of ["report", "pause", "reboot", "destroy"] as const) {
-    assertEquals(
-      read("--dom", "web", "--on-attack", response).response,
-      response,
-    );
-  }
+Deno.test("each rule may have a response of its own", () => {
+  const { responses } = read("--dom", "web", "--on-attack", "XK-002=restore");
+  assertEquals(responses.of(rules.invariantData).response, "restore");
+  assertEquals(responses.of(rules.kernelText).response, "pause");
 });
 
 Deno.test("help and version win over everything else", () => {
@@ -167,7 +170,7 @@ Deno.test("a response or a rung that is not known is refused", () => {
     "poll,wall",
   );
   assertRefused(
-    "--on-attack takes report, pause, reboot, destroy, not kill",
+    "--on-attack takes report, block, restore, pause, dump, reboot, destroy",
     "--dom",
     "web",
     "--on-attack",
@@ -238,7 +241,8 @@ Deno.test("the help names every command and every option that is read", () => {
     "info",
     "enroll",
     "release",
-    "--on-attack report|pause|reboot|destroy",
+    "--on-attack RESPONSE",
+    "--evidence",
     "--interval",
     "--kernel",
     "--profile",

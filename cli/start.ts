@@ -4,6 +4,7 @@ import { XenHost } from "../xen/host.ts";
 import { createPaused, destroyGuest, readGuestConfig } from "../xen/xl.ts";
 import { loadKernel } from "./load_profile.ts";
 import { monitor } from "./monitor.ts";
+import { openEvidence } from "./open_evidence.ts";
 import type { Options } from "./options.ts";
 import { StopSignals } from "./stop_signals.ts";
 import { UsageError } from "./usage_error.ts";
@@ -15,6 +16,7 @@ import { UsageError } from "./usage_error.ts";
 export async function start(options: Options, file: string): Promise<number> {
   // What is wrong with this host is said before a guest is created
   new XenHost()[Symbol.dispose]();
+  openEvidence(options);
   const config = await readGuestConfig(file);
   if (config.type === "hvm") {
     throw new UsageError(

@@ -2,8 +2,26 @@ import type { Finding, Instrumentation, Unreadable } from "./finding.ts";
 import type { Rung } from "../xen/protection.ts";
 import type { GuestDomain } from "./guest.ts";
 
-/** What to do when an attack is found. */
-export const responses = ["report", "pause", "reboot", "destroy"] as const;
+/**
+ * What to do when an attack is found, from the weakest to the strongest.
+ *
+ * - `report`: it is told
+ * - `block`: the same, and a write that was not stopped is told as such
+ * - `restore`: trusted bytes and page-table entries are put back, the guest
+ *   runs on
+ * - `pause`: the guest stands still
+ * - `dump`: it stands still, and evidence is kept
+ * - `reboot`, `destroy`: the guest is stopped for good
+ */
+export const responses = [
+  "report",
+  "block",
+  "restore",
+  "pause",
+  "dump",
+  "reboot",
+  "destroy",
+] as const;
 export type Response = typeof responses[number];
 
 /** What is guarded in one region. */
@@ -41,8 +59,11 @@ export type MonitorEvent =
     }
     | {
       readonly type: "response";
+      /** What was done, which is not what was asked for if that failed */
       readonly response: Response;
       readonly text: string;
+      /** Where the evidence was kept, if it was */
+      readonly evidence?: string;
     }
     | { readonly type: "notice"; readonly text: string }
   );

@@ -1,3 +1,4 @@
+import type { WritableGuest } from "./guest.ts";
 import type { Rule } from "./rules.ts";
 
 /**
@@ -102,6 +103,13 @@ export interface PassResult {
   readonly instrumentation: readonly Instrumentation[];
 }
 
+/**
+ * Puts right what a finding is about.
+ *
+ * @throws {Error} If that fails
+ */
+export type Remedy = (guest: WritableGuest) => void;
+
 /** One rule at work on one guest. */
 export interface Detector {
   readonly rule: Rule;
@@ -112,4 +120,6 @@ export interface Detector {
    * @throws {UnreadableMemoryError} If it cannot tell anything more
    */
   check(full: boolean): Iterable<Told>;
+  /** How a finding of it can be put right, if it can. */
+  remedy?(finding: Finding): Remedy | undefined;
 }

@@ -2,7 +2,7 @@ import type { Profile } from "../guestos/profile.ts";
 import { attributeMethods } from "./attribute_method.ts";
 import { PROTECTING_BITS } from "./control_registers.ts";
 import { contentDetectors, stateDetectors } from "./detectors.ts";
-import type { EventBody, Response } from "./event.ts";
+import type { EventBody } from "./event.ts";
 import type {
   Detector,
   Finding,
@@ -18,11 +18,17 @@ import type {
   Rung,
   StoppedWrite,
 } from "../xen/protection.ts";
-import { type Guest, PAGE_SIZE } from "./guest.ts";
+import { type Guest, PAGE_SIZE, type WritableGuest } from "./guest.ts";
 import { Incidents } from "./incidents.ts";
 import { KernelMapping } from "./kernel_mapping.ts";
 import { look } from "./look.ts";
 import { PageTables } from "./page_tables.ts";
+import {
+  Responder,
+  type RespondingGuest,
+  type ResponseOptions,
+} from "./responder.ts";
+import { restoreFindings } from "./restore_findings.ts";
 import { rules } from "./rules.ts";
 import { SettledCpus } from "./settled_cpus.ts";
 import { judgeRegisterChange } from "./register_change.ts";
@@ -30,6 +36,8 @@ import { judgeStoppedWrite } from "./stopped_write.ts";
 import { tellBooting, tellUnreadable } from "./tell_unreadable.ts";
 import { TrapTable } from "./trap_table.ts";
 import { type TrustedRegion, trustRegion } from "./trusted_region.ts";
+import { unblockedRegions } from "./unblocked_regions.ts";
+import { VainHolds } from "./vain_holds.ts";
 import { judgeWriteFault } from "./write_fault.ts";
 
 /**
@@ -47,7 +55,8 @@ const FAULT_WINDOW = 10_000;
 const REHEARSALS = 3;
 
 /** A guest that a guard may also protect and stop. */
-export interface GuardedGuest extends Guest {
+export interface GuardedGuest extends Guest, WritableGuest, RespondingGuest {
+  readonly domain: Guest["domain"];
   /**
    * Keeps the guest from writing to ranges as far as it can be kept from it.
    *
@@ -68,13 +77,10 @@ export interface GuardedGuest extends Guest {
   /** Whether it stands still because of `hold` or `pauseForAttack` */
   readonly held: boolean;
   readonly pausedForAttack: boolean;
-  reboot(): void;
-  destroy(): Promise<void>;
 }
 
 /** How a guard works. */
-export interface GuardOptions {
-  readonly response: Response;
+export interface GuardOptions extends ResponseOptions {
   /** What may be done to keep the guest from writing */
   readonly rungs: readonly Rung[];
   /** Milliseconds from one full pass to the next */
@@ -92,7 +98,9 @@ export class Guard {
   #profile: Profile;
   #options: GuardOptions;
   #report: (event: EventBody) => void;
+  #responder: Responder;
   #incidents = new Incidents();
+  #vainHolds = new VainHolds();
   #unreadable = new Set<string>();
   #instrumentation: ReadonlySet<string> = new Set();
   #regions: TrustedRegion[] = [];
@@ -109,6 +117,8 @@ export class Guard {
   #lastFull = -Infinity;
   /** Sequences of the records that were on the fault page last time */
   #lastFaults: ReadonlySet<bigint> = new Set();
+  /** Whether an attack stopped it for good: if it runs, an operator let it */
+  #leftPaused = false;
   /** Since when, and how many faults were told since */
   #toldFaults = { since: -Infinity, count: 0 };
 
@@ -123,6 +133,12 @@ export class Guard {
     this.#profile = profile;
     this.#options = options;
     this.#report = report;
+    this.#responder = new Responder(
+      guest,
+      options,
+      report,
+      () => this.#restore(),
+    );
   }
 
   /** Passes so far. */
@@ -205,6 +221,9 @@ export class Guard {
       entries,
       registers,
     });
+    const { responses } = this.#options;
+    const text = unblockedRegions(this.#regions, rungs, responses);
+    if (text !== undefined) this.#report({ type: "notice", text });
   }
 
   /**
@@ -238,14 +257,27 @@ export class Guard {
     return { ...listener, registers: { bits: PROTECTING_BITS, mayChange } };
   }
 
-  /** Whether an attack stops the guest. */
+  /** Whether an attack may stop the guest. */
   get #stops(): boolean {
-    return this.#options.response !== "report";
+    return this.#options.responses.mayStop;
   }
 
-  /** Whether a guest that attacks stop was let run since the last one. */
+  /** Whether a guest that an attack has stopped was let run since then. */
   get #ran(): boolean {
-    return this.#stops && !this.#guest.pausedForAttack;
+    return this.#leftPaused && !this.#guest.pausedForAttack;
+  }
+
+  /** Stops the guest until it is judged, unless that was in vain too often. */
+  #holdToLook(): void {
+    if (this.#vainHolds.mayHold(performance.now())) this.#guest.hold();
+  }
+
+  /** Lets the guest run that was stopped for nothing. */
+  #endVainHold(): void {
+    const wasHeld = this.#guest.held && !this.#guest.pausedForAttack;
+    this.#guest.endHold();
+    const text = wasHeld ? this.#vainHolds.add(performance.now()) : undefined;
+    if (text !== undefined) this.#report({ type: "notice", text });
   }
 
   /**
@@ -327,8 +359,9 @@ export class Guard {
   }
 
   async #confirm(first: readonly Finding[], full: boolean): Promise<void> {
-    const stops = this.#stops;
-    if (stops && this.#incidents.anyNew(first)) this.#guest.hold();
+    const { responses } = this.#options;
+    const stopping = first.filter((finding) => responses.stops([finding]));
+    if (this.#incidents.anyNew(stopping)) this.#holdToLook();
     // By place, not by key: new bytes at each look are no reason for doubt
     const places = new Set(first.map(placeOf));
     const second = this.#look(full).findings;
@@ -338,13 +371,18 @@ export class Guard {
       : second.filter((finding) => places.has(placeOf(finding)));
     const fresh = this.#incidents.fromPass(confirmed);
     if (fresh.length === 0) {
-      this.#guest.endHold();
+      this.#endVainHold();
       return;
     }
-    if (stops) this.#guest.hold();
+    this.#holdFor(fresh);
     for (const finding of fresh) this.#report({ type: "finding", finding });
-    if (stops) this.#guest.pauseForAttack();
-    await this.#respond();
+    await this.#respond(fresh);
+  }
+
+  /** Stops the guest if one of the findings does, else it runs on. */
+  #holdFor(findings: readonly Finding[]): void {
+    if (this.#options.responses.stops(findings)) this.#guest.hold();
+    else this.#guest.endHold();
   }
 
   /**
@@ -353,7 +391,7 @@ export class Guard {
    */
   hold(): void {
     if (!this.#stops) return;
-    if (this.#detectors.length > 0) this.#guest.hold();
+    if (this.#detectors.length > 0) this.#holdToLook();
   }
 
   /**
@@ -368,7 +406,6 @@ export class Guard {
     // No highest sequence: a forged one would silence the true ones after it
     this.#lastFaults = new Set(records.map(({ sequence }) => sequence));
     if (this.#detectors.length === 0) return;
-    const stops = this.#stops;
     // A guest that was stopped for a fault and faults again was let run
     const ran = this.#ran;
     const fresh = new Map<string, Finding>();
@@ -386,21 +423,23 @@ export class Guard {
       }
     }
     if (fresh.size === 0) {
-      this.#guest.endHold();
+      this.#endVainHold();
       return;
     }
-    if (stops) this.#guest.hold();
-    this.#reportFaults([...fresh.values()]);
-    if (stops) this.#guest.pauseForAttack();
+    const found = [...fresh.values()];
+    this.#holdFor(found);
+    this.#reportFaults(found);
     // What else it did is there to see while it stands still; a guest that
     // runs on is looked at by the next pass, twice
-    if (stops) {
+    if (this.#options.responses.stops(found)) {
+      this.#guest.pauseForAttack();
       const { findings } = this.#look(false);
       for (const finding of this.#incidents.fromPass(findings)) {
         this.#report({ type: "finding", finding });
+        found.push(finding);
       }
     }
-    await this.#respond();
+    await this.#respond(found);
   }
 
   /** The guest writes the records: it must not fill the log with them. */
@@ -429,7 +468,7 @@ export class Guard {
   #stopped(write: StoppedWrite): void {
     if (this.#detectors.length === 0) return;
     const ran = this.#ran;
-    if (this.#stops) this.#guest.hold();
+    if (this.#stops) this.#holdToLook();
     const { symbols } = this.#profile;
     const finding = judgeStoppedWrite(
       this.#guest,
@@ -438,7 +477,7 @@ export class Guard {
       write,
     );
     if (finding === undefined) {
-      this.#guest.endHold();
+      this.#endVainHold();
       return;
     }
     this.#tellStopped(finding, ran);
@@ -455,7 +494,7 @@ export class Guard {
     const finding = judgeRegisterChange(symbols, entryPoints, change);
     if (finding === undefined) return true;
     const ran = this.#ran;
-    if (this.#stops) this.#guest.hold();
+    if (this.#stops) this.#holdToLook();
     this.#tellStopped(finding, ran);
     return false;
   }
@@ -463,26 +502,41 @@ export class Guard {
   /** @param ran Whether the guest was let run since the last attack */
   #tellStopped(finding: Finding, ran: boolean): void {
     const isFresh = this.#incidents.fromFault(finding, performance.now());
-    if (!isFresh && !ran) return;
+    if (!isFresh && !ran) {
+      this.#endVainHold();
+      return;
+    }
+    this.#holdFor([finding]);
     this.#reportFaults([finding]);
-    if (this.#stops) this.#guest.pauseForAttack();
-    this.#respond().catch(this.#options.failed);
+    this.#respond([finding]).catch(this.#options.failed);
   }
 
-  async #respond(): Promise<void> {
-    const { response } = this.#options;
-    const { id, name } = this.#guest.domain;
-    const texts: Record<Response, string> = {
-      report: `${name} runs on`,
-      pause: `${name} is paused; to let it run: xl unpause ${id}`,
-      reboot: `${name} is being rebooted`,
-      destroy: `${name} is being destroyed`,
-    };
-    if (this.#stops) {
-      this.#report({ type: "response", response, text: texts[response] });
+  async #respond(findings: readonly Finding[]): Promise<void> {
+    if (this.#options.responses.stops(findings)) {
+      this.#guest.pauseForAttack();
+      this.#leftPaused = true;
     }
-    if (response === "reboot") this.#guest.reboot();
-    if (response === "destroy") await this.#guest.destroy();
+    await this.#responder.respond(findings);
+  }
+
+  /** Puts the guest right; says what, or why it is not as it was. */
+  #restore(): readonly Finding[] | string {
+    if (this.#detectors.length === 0) return "guarding has ended";
+    const { responses } = this.#options;
+    const restored = restoreFindings(this.#guest, this.#detectors, () => {
+      const { findings, unreadable } = this.#look(true);
+      return {
+        findings: findings.filter(({ rule }) =>
+          responses.of(rule).response === "restore"
+        ),
+        unreadable,
+      };
+    });
+    if (typeof restored === "string") return restored;
+    // What comes back is new
+    this.#incidents.close(restored);
+    this.#leftPaused = false;
+    return restored;
   }
 
   #reportUnreadable(now: readonly Unreadable[]): void {

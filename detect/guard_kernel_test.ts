@@ -3,6 +3,8 @@ import type { LivingCode, Profile } from "../guestos/profile.ts";
 import type { EventBody } from "./event.ts";
 import { rungs } from "../xen/protection.ts";
 import { Guard } from "./guard.ts";
+import { ResponseLimits } from "./response_limits.ts";
+import { ResponsePlan } from "./response_plan.ts";
 import { guardedKernel, TABLE, TEXT } from "./testing/guarded_kernel.ts";
 import { withExecutable } from "./testing/kernel_guest.ts";
 
@@ -52,7 +54,8 @@ function setUp(parts: Partial<Profile> = {}) {
       ...parts,
     },
     {
-      response: "pause",
+      responses: new ResponsePlan({ response: "pause", dump: false }),
+      limits: new ResponseLimits(),
       fullPassInterval: 1_000_000,
       rungs,
       failed: (error) => {

@@ -8,11 +8,14 @@ import {
 import { UnreadableMemoryError } from "../guestos/memory.ts";
 import type { EventBody, Response } from "./event.ts";
 import { type Rung, rungs } from "../xen/protection.ts";
-import { Guard } from "./guard.ts";
+import {
+  armedGuard as armed,
+  type GuardSetting,
+  unarmedGuard as setUp,
+} from "./testing/armed_guard.ts";
 import { faultPage } from "./testing/fault_page.ts";
 import {
   ELSEWHERE,
-  guardedKernel,
   LIMITS,
   SCRATCH,
   TABLE,
@@ -23,50 +26,6 @@ import {
 const WRITE_FAULT = 3;
 /** Of CR0 */
 const WP = 1n << 16n;
-
-interface Setting {
-  readonly response?: Response;
-  readonly booted?: boolean;
-  /** Whether the kernel file tells the trusted bytes; else a first reading */
-  readonly fromFile?: boolean;
-}
-
-/** A guard of a small kernel; `told` is what it reported. */
-function setUp(
-  { response = "pause", booted = true, fromFile = true }: Setting = {},
-  allowed: readonly Rung[] = rungs,
-) {
-  const kernel = guardedKernel(booted);
-  const { profile } = kernel;
-  const untold = profile.regions.map(({ trusted: _, ...region }) => region);
-  const told: EventBody[] = [];
-  const guard = new Guard(
-    kernel.guest,
-    fromFile ? profile : { ...profile, regions: untold },
-    {
-      response,
-      fullPassInterval: 60_000,
-      rungs: allowed,
-      failed: (error) => {
-        throw error;
-      },
-    },
-    (event) => {
-      told.push(event);
-      kernel.guest.calls.push(event.type);
-    },
-  );
-  return { ...kernel, guard, told };
-}
-
-/** The same, armed, with no trace of the arming. */
-function armed(setting: Setting = {}) {
-  const all = setUp(setting);
-  all.guard.arm();
-  all.told.length = 0;
-  all.guest.calls.length = 0;
-  return all;
-}
 
 /** Rule and place of each finding reported. */
 function findings(told: readonly EventBody[]): [string, bigint][] {
@@ -511,7 +470,7 @@ function change(clears: boolean) {
 }
 
 /** The same as `armed` with a guest whose registers can be watched. */
-function watched(setting: Setting = {}, only: readonly Rung[] = rungs) {
+function watched(setting: GuardSetting = {}, only: readonly Rung[] = rungs) {
   const settings = setUp(setting, only);
   settings.guest.watchesRegisters = true;
   settings.guard.arm();

@@ -1,5 +1,6 @@
 import type { KernelMemory } from "../guestos/memory.ts";
 import type { AliasScan } from "../xen/aliases.ts";
+import type { EntryUpdate } from "../xen/hypercalls.ts";
 import type { Mapped, NotMapped } from "../xen/page_walk.ts";
 
 /** Bytes of a guest page */
@@ -42,4 +43,12 @@ export interface Guest extends KernelMemory {
    * nothing is looked at again while the page tables stay as they are.
    */
   aliases(frames: ReadonlySet<bigint>): AliasScan;
+}
+
+/** A guest that stands still, and whose memory can be put right. */
+export interface WritableGuest {
+  /** Writes through the page tables as they are now, whatever they permit. */
+  writeMemory(address: bigint, bytes: Uint8Array): void;
+  /** Replaces entries of page tables. */
+  writeEntries(updates: readonly EntryUpdate[]): void;
 }

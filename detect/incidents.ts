@@ -30,6 +30,11 @@ export class Incidents {
     return fresh;
   }
 
+  /** What was put right is over. */
+  close(findings: readonly Finding[]): void {
+    for (const { key } of findings) this.#open.delete(key);
+  }
+
   /**
    * Whether a fault is a new incident.
    *

@@ -57,3 +57,10 @@ Deno.test("of faults without end the oldest are forgotten", () => {
   assert(!incidents.fromFault(finding({ key: "1" }), 1));
   assert(incidents.fromFault(finding({ key: "0" }), 1));
 });
+
+Deno.test("what was put right is new when it comes back, and nothing else is", () => {
+  const incidents = new Incidents();
+  incidents.fromPass([one, two]);
+  incidents.close([one]);
+  assertEquals(incidents.fromPass([one, two]), [one]);
+});

@@ -1,8 +1,10 @@
 import type { SymbolTable } from "../guestos/symbol_table.ts";
 import { compareRegion } from "./differences.ts";
 import { eachRegion } from "./each_region.ts";
-import type { Detector, Finding, Told } from "./finding.ts";
+import type { Detector, Finding, Remedy, Told } from "./finding.ts";
 import type { Guest } from "./guest.ts";
+import { isInRegion } from "./is_in_region.ts";
+import { restoreRegion } from "./restore_region.ts";
 import { rules } from "./rules.ts";
 import type { TrustedRegion } from "./trusted_region.ts";
 
@@ -42,6 +44,11 @@ export class InvariantData implements Detector {
           "reason" in told ? told : { ...told, summary: this.#describe(told) }
         ),
     );
+  }
+
+  remedy(finding: Finding): Remedy | undefined {
+    const region = this.#regions.find((region) => isInRegion(finding, region));
+    return region && restoreRegion(this.#guest, region);
   }
 
   #describe({ expected, found, summary }: Finding): string {

@@ -1,9 +1,21 @@
 import type { SymbolTable } from "../guestos/symbol_table.ts";
 import type { Mapped, NotMapped } from "../xen/page_walk.ts";
-import type { Detector, Drift, Finding, Unreadable } from "./finding.ts";
+import type {
+  Detector,
+  Drift,
+  Finding,
+  Remedy,
+  Unreadable,
+} from "./finding.ts";
 import { type Guest, PAGE_SIZE } from "./guest.ts";
 import { rules } from "./rules.ts";
 import type { TrustedRegion } from "./trusted_region.ts";
+
+/** Of a page-table entry */
+const WRITABLE = 2n;
+const NO_EXECUTE = 1n << 63n;
+const FRAME_MASK = 0x000f_ffff_ffff_f000n;
+const FRAME_SHIFT = 12n;
 
 /** One region with the frames that it had when xkmon armed. */
 interface Baseline {
@@ -61,6 +73,27 @@ export class KernelMapping implements Detector {
     }
   }
 
+  /** A large page serves others as well: its entry is left alone. */
+  remedy({ rule, drift, address }: Finding): Remedy | undefined {
+    if (rule.id !== this.rule.id || drift === undefined) return undefined;
+    const baseline = this.#baselines.find(({ region: { start, size } }) =>
+      address >= start && address < start + BigInt(size)
+    );
+    if (baseline === undefined) return undefined;
+    const { region, frames } = baseline;
+    return (guest) => {
+      const walks = this.#guest.walks(region.start, region.size);
+      for (const [page, walk] of walks.entries()) {
+        const wrong = judgePage(region, frames[page], walk) !== undefined;
+        if (!wrong || walk.kind !== "mapped" || walk.pageSize !== PAGE_SIZE) {
+          continue;
+        }
+        const entry = rightEntry(region, frames[page], walk);
+        guest.writeEntries([{ ...walk.steps.at(-1)!, entry }]);
+      }
+    };
+  }
+
   #judge(
     region: TrustedRegion,
     frames: readonly (bigint | undefined)[],
@@ -95,6 +128,18 @@ export class KernelMapping implements Detector {
       };
     });
   }
+}
+
+/** The last entry of a page as it must be. */
+function rightEntry(
+  { kind, writable = false }: TrustedRegion,
+  frame: bigint | undefined,
+  { steps, frame: now }: Mapped,
+): bigint {
+  const flags = steps.at(-1)!.entry & ~FRAME_MASK;
+  return (frame ?? now) << FRAME_SHIFT |
+    flags & ~(writable ? 0n : WRITABLE) |
+    (kind === "data" ? NO_EXECUTE : 0n);
 }
 
 function judgePage(

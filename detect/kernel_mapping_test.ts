@@ -1,6 +1,7 @@
 import { assertEquals } from "@std/assert";
 import { SymbolTable } from "../guestos/symbol_table.ts";
 import type { Mapped, NotMapped } from "../xen/page_walk.ts";
+import type { Finding } from "./finding.ts";
 import { KernelMapping } from "./kernel_mapping.ts";
 import { KernelGuest } from "./testing/kernel_guest.ts";
 import { trustRegion } from "./trusted_region.ts";
@@ -207,4 +208,44 @@ Deno.test("a page that was not mapped at the start is judged by its permissions 
   assertEquals([...mapping.check()], []);
   guest.setEntry(TEXT, entry | WRITABLE);
   assertEquals([...mapping.check()].length, 1);
+});
+
+Deno.test("a page leads to its frame again, with what a page of its kind permits", () => {
+  const { guest, mapping, look, set, clear } = setUp();
+  const before = [TEXT + PAGE, DATA, DATA + PAGE].map((at) => guest.entry(at));
+  set(TEXT + PAGE, WRITABLE);
+  guest.mapAs(ELSEWHERE, guest.read(DATA, 4096), { writable: true });
+  guest.setEntry(DATA, guest.entry(ELSEWHERE));
+  clear(DATA + PAGE, NO_EXECUTE);
+  for (const told of [...mapping.check()]) {
+    if (!("reason" in told)) mapping.remedy(told)?.(guest);
+  }
+  assertEquals(look(), []);
+  assertEquals(
+    [TEXT + PAGE, DATA, DATA + PAGE].map((at) => guest.entry(at)),
+    before,
+  );
+});
+
+Deno.test("data that the kernel keeps writable stays so when it is put back", () => {
+  const { guest, mapping, set, clear } = setUp({ writable: true });
+  set(DATA, WRITABLE);
+  clear(DATA, NO_EXECUTE);
+  const [told] = mapping.check();
+  mapping.remedy(told as Finding)!(guest);
+  assertEquals(guest.entry(DATA) & WRITABLE, WRITABLE);
+  assertEquals(guest.entry(DATA) & NO_EXECUTE, NO_EXECUTE);
+});
+
+Deno.test("the entry of a large page is left alone", () => {
+  const { guest, mapping, set } = setUp();
+  set(TEXT, WRITABLE);
+  const [told] = mapping.check();
+  const walks = guest.walks.bind(guest);
+  guest.walks = (start, size) =>
+    walks(start, size).map((walk) =>
+      walk.kind === "mapped" ? { ...walk, pageSize: 0x20_0000 } : walk
+    );
+  mapping.remedy(told as Finding)!(guest);
+  assertEquals(guest.entry(TEXT) & WRITABLE, WRITABLE);
 });

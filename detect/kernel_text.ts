@@ -2,9 +2,11 @@ import type { SymbolTable } from "../guestos/symbol_table.ts";
 import { compareRegion } from "./differences.ts";
 import { eachRegion } from "./each_region.ts";
 import { elfHash } from "./elf_hash.ts";
-import type { Detector, Finding, Told } from "./finding.ts";
+import type { Detector, Finding, Remedy, Told } from "./finding.ts";
 import { type Guest, PAGE_SIZE } from "./guest.ts";
+import { isInRegion } from "./is_in_region.ts";
 import { LivingText } from "./living_text.ts";
+import { restoreRegion } from "./restore_region.ts";
 import { rules } from "./rules.ts";
 import type { TrustedRegion } from "./trusted_region.ts";
 
@@ -61,6 +63,12 @@ export class KernelText implements Detector {
       // Bytes say more than hashes; hashes find what bytes could not
       return full && told.length === 0 ? this.#compareHashes(region) : told;
     });
+  }
+
+  remedy(finding: Finding): Remedy | undefined {
+    const region = this.#regions.find((region) => isInRegion(finding, region));
+    if (region === undefined) return undefined;
+    return restoreRegion(this.#guest, region, this.#living.get(region));
   }
 
   #compareHashes(region: TrustedRegion): Finding[] {

@@ -1,9 +1,11 @@
 import type { LoadedCode } from "../guestos/profile.ts";
 import type { SymbolTable } from "../guestos/symbol_table.ts";
 import { compareRegion } from "./differences.ts";
-import type { Detector, Told, Unreadable } from "./finding.ts";
+import type { Detector, Finding, Remedy, Told, Unreadable } from "./finding.ts";
 import type { Guest } from "./guest.ts";
+import { isInRegion } from "./is_in_region.ts";
 import { LivingText } from "./living_text.ts";
+import { restoreRegion } from "./restore_region.ts";
 import { rules } from "./rules.ts";
 import { tellUnreadable } from "./tell_unreadable.ts";
 import { type TrustedRegion, trustRegion } from "./trusted_region.ts";
@@ -80,6 +82,14 @@ export class ModuleText implements Detector {
       if (looks >= LOOKS) yield failure;
     }
     this.#unreadable = unreadable;
+  }
+
+  remedy(finding: Finding): Remedy | undefined {
+    const watched = this.#watched.values().find(({ region }) =>
+      isInRegion(finding, region)
+    );
+    if (watched === undefined) return undefined;
+    return restoreRegion(this.#guest, watched.region, watched.living);
   }
 
   #judge(code: LoadedCode): Judged {

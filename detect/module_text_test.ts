@@ -1,6 +1,7 @@
 import { assertEquals } from "@std/assert";
 import type { LoadedCode } from "../guestos/profile.ts";
 import { SymbolTable } from "../guestos/symbol_table.ts";
+import type { Finding } from "./finding.ts";
 import { ModuleText } from "./module_text.ts";
 import { KernelGuest } from "./testing/kernel_guest.ts";
 
@@ -29,7 +30,7 @@ function setUp() {
         ? `${told.by} ${told.places}`
         : `${told.rule.id} ${told.what} ${told.address.toString(16)}`
     );
-  return { guest, loaded, meanwhile, look };
+  return { guest, loaded, meanwhile, text, look };
 }
 
 function lab(parts: Partial<LoadedCode> = {}): LoadedCode {
@@ -221,4 +222,15 @@ Deno.test("what the kernel changes itself is no finding, and a hook is told", ()
   assertEquals(look(), ["kprobe lab 2"]);
   guest.write(MODULE + 0x1010n, [0xe9]);
   assertEquals(look(), [CHANGED, "kprobe lab 2"]);
+});
+
+Deno.test("code of a module is put back, and only of the one that was changed", () => {
+  const { guest, loaded, text, look } = setUp();
+  loaded.push(lab(), lab({ name: "module other", start: OTHER }));
+  look();
+  guest.write(MODULE + 0x1010n, [0xe9]);
+  const [told] = [...text.check()];
+  guest.write(OTHER, [0xe9]);
+  text.remedy(told as Finding)!(guest);
+  assertEquals(look(), [`XK-014 module other ${OTHER.toString(16)}`]);
 });

@@ -2,7 +2,8 @@ import type { Finding } from "./finding.ts";
 import { rules } from "./rules.ts";
 import type { TrustedRegion } from "./trusted_region.ts";
 
-const ASSET_RULES = {
+/** The rule on each kind of asset. */
+export const ASSET_RULES = {
   "system call dispatch": rules.systemCalls,
   "descriptor table": rules.descriptorTables,
 } as const;

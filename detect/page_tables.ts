@@ -1,13 +1,21 @@
 import type { SymbolTable } from "../guestos/symbol_table.ts";
 import type { Mapped, NotMapped, WalkStep } from "../xen/page_walk.ts";
-import type { Detector, Drift, Finding, Unreadable } from "./finding.ts";
-import { type Guest, PAGE_SIZE } from "./guest.ts";
+import type {
+  Detector,
+  Drift,
+  Finding,
+  Remedy,
+  Unreadable,
+} from "./finding.ts";
+import { type Guest, PAGE_SIZE, type WritableGuest } from "./guest.ts";
 import { littleEndian } from "./little_endian.ts";
 import { rules } from "./rules.ts";
 import type { TrustedRegion } from "./trusted_region.ts";
 
 /** Bits that the processor sets by itself: accessed and dirty */
 const IGNORED = 0x60n;
+
+const WRITABLE = 2n;
 
 /** The way to one page as it must be. */
 interface Baseline {
@@ -172,6 +180,46 @@ export class PageTables implements Detector {
         anywhere.address,
         "not every page table could be searched for other mappings",
       );
+    }
+  }
+
+  remedy({ rule, drift, address }: Finding): Remedy | undefined {
+    if (rule.id !== this.rule.id || drift === undefined) return undefined;
+    const baseline = this.#frames.values().find((baseline) =>
+      baseline.address === address
+    );
+    if (baseline === undefined) return undefined;
+    return (guest) =>
+      drift === "alias"
+        ? this.#closeAliases(baseline, guest)
+        : this.#putBack(baseline, guest);
+  }
+
+  #closeAliases({ address, walk }: Baseline, guest: WritableGuest): void {
+    const { aliases } = this.#guest.aliases(new Set([walk.frame]));
+    guest.writeEntries(
+      aliases.filter((alias) => alias.writable && alias.address !== address)
+        .map(({ step }) => ({ ...step, entry: step.entry & ~WRITABLE })),
+    );
+  }
+
+  /** From the root down, each entry in the table to which the last one leads. */
+  #putBack({ region, address, walk }: Baseline, guest: WritableGuest): void {
+    const page = Number(address - region.start) / PAGE_SIZE;
+    for (const [depth, before] of walk.steps.entries()) {
+      const { steps } = this.#guest.walks(region.start, region.size)[page]!;
+      const now = steps[depth];
+      if (now?.table !== before.table) {
+        throw new RangeError(
+          `the level ${before.level} page table is another one`,
+        );
+      }
+      const entry = before.level === 1
+        ? before.entry & ~WRITABLE
+        : before.entry;
+      if (differs(now, { ...before, entry })) {
+        guest.writeEntries([{ ...before, entry }]);
+      }
     }
   }
 

@@ -1,4 +1,9 @@
-import { assertEquals, assertMatch, assertNotEquals } from "@std/assert";
+import {
+  assertEquals,
+  assertMatch,
+  assertNotEquals,
+  assertThrows,
+} from "@std/assert";
 import type { Finding } from "./finding.ts";
 import { PageTables } from "./page_tables.ts";
 import {
@@ -9,6 +14,7 @@ import {
   TABLE,
   TEXT,
 } from "./testing/guarded_kernel.ts";
+import { finding } from "./testing/finding.ts";
 import { trustedRegions } from "./testing/trusted_regions.ts";
 
 const ACCESSED_DIRTY = 0x60n;
@@ -153,4 +159,70 @@ Deno.test("a page that was not mapped at the start is not taken for another", ()
   assertEquals(told.map(({ address }) => address), [TEXT, TEXT + 0x1000n]);
   assertEquals("reason" in told[0]!, true);
   assertEquals("drift" in told[1]! && told[1].drift, "writable");
+});
+
+/** Puts right what is found; returns what is found then. */
+function restore(
+  { guest, tables }: ReturnType<typeof setUp>,
+): [string | undefined, bigint][] {
+  for (const finding of findings(tables)) tables.remedy(finding)?.(guest);
+  return places(tables);
+}
+
+Deno.test("entries of every level are put back, and other pages keep theirs", () => {
+  const all = setUp();
+  const { guest } = all;
+  const before = [TEXT, TABLE, LIMITS, SCRATCH].map((at) => guest.entry(at));
+  const upper = [...guest.upperEntries];
+  guest.setEntry(TABLE, guest.entry(TABLE) | WRITABLE);
+  guest.setEntry(LIMITS, guest.entry(SCRATCH));
+  guest.upperEntries[2]! |= NO_EXECUTE;
+  assertEquals(restore(all), []);
+  assertEquals(
+    [TEXT, TABLE, LIMITS, SCRATCH].map((at) => guest.entry(at)),
+    before,
+  );
+  assertEquals(guest.upperEntries, upper);
+});
+
+Deno.test("a page that is gone leads to its frame again", () => {
+  const all = setUp();
+  const { guest } = all;
+  const before = guest.entry(TABLE);
+  guest.unmap(TABLE);
+  assertEquals(places(all.tables), [["unmapped", TABLE]]);
+  assertEquals(restore(all), []);
+  assertEquals(guest.entry(TABLE), before);
+});
+
+Deno.test("a second mapping is made read-only and stays", () => {
+  const all = setUp();
+  const { guest } = all;
+  guest.mapFrame(ELSEWHERE, guest.frame(TABLE));
+  assertEquals(restore(all), []);
+  assertEquals(guest.frame(ELSEWHERE), guest.frame(TABLE));
+});
+
+Deno.test("under a table that is another one nothing is written", () => {
+  const { guest, tables } = setUp();
+  guest.setEntry(TABLE, guest.entry(TABLE) | WRITABLE);
+  const [finding] = findings(tables) as [Finding];
+  const walks = guest.walks.bind(guest);
+  guest.walks = (start, size) =>
+    walks(start, size).map((walk) => ({
+      ...walk,
+      steps: walk.steps.map((step) => ({ ...step, table: 99n })),
+    }));
+  guest.calls.length = 0;
+  assertThrows(
+    () => tables.remedy(finding)!(guest),
+    RangeError,
+    "the level 4 page table is another one",
+  );
+  assertEquals(guest.calls, []);
+});
+
+Deno.test("what other rules find is not for page tables to put right", () => {
+  const { tables } = setUp();
+  assertEquals(tables.remedy(finding({ address: TABLE })), undefined);
 });

@@ -139,7 +139,15 @@ const ANYWHERE: Readonly<Record<string, [readonly string[], RegExp]>> = {
   "an unknown option": [[...GUARD, "--fast"], /--fast is no option/],
   "an unknown response": [
     [...GUARD, "--on-attack", "shout"],
-    /report, pause, reboot, destroy, not shout/,
+    /report, block, restore, pause, dump, reboot, destroy, .*not shout/,
+  ],
+  "a response for an unknown rule": [
+    [...GUARD, "--on-attack", "XK-999=pause"],
+    /knows the rules XK-001, .*XK-014, not XK-999/,
+  ],
+  "evidence that nobody can write": [
+    [...GUARD, "--on-attack", "dump", "--evidence", "/proc/evidence"],
+    /Evidence cannot be kept in \/proc\/evidence: .*--evidence/,
   ],
   "an interval that is no number": [
     [...GUARD, "--interval", "soon"],

@@ -13,6 +13,8 @@ const RUNGS = { pv: "lock", pvh: "gate" } as const;
 Deno.test("a guarded Linux guest is saved and restored", async (t) => {
   const { kernel, ramdisk, config } = await linuxGuest("6.1");
   await using lab = await startLab({
+    // The saved guest is kept in it
+    dom0MemoryMiB: 1280,
     files: [
       { from: kernel.image, to: "/boot/vmlinuz" },
       { from: ramdisk, to: "/boot/initrd" },
@@ -40,6 +42,7 @@ Deno.test("a guarded Linux guest is saved and restored", async (t) => {
         await monitor.notice(/guest is suspended/);
         await monitor.notice(/guest is gone: saved or migrated/);
         await lab.run(["xl", "restore", IMAGE], { timeoutMs: 120_000 });
+        await lab.run(["rm", IMAGE]);
         const second = await monitor.waitFor(
           "the restored guest",
           (event) =>

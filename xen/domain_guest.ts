@@ -1,9 +1,11 @@
 import type { CpuState } from "../guestos/cpu_state.ts";
 import type { Domain } from "./domains.ts";
 import { NoSuchDomainError, XenError } from "./errors.ts";
+import { FrameMapping } from "./frame_mapping.ts";
 import type { XenHost } from "./host.ts";
+import type { EntryUpdate } from "./hypercalls.ts";
 import type { Journal, ProtectionNote } from "./journal.ts";
-import { domainFlags, domainInfo } from "./layouts.ts";
+import { domainFlags, domainInfo, PAGE_SIZE } from "./layouts.ts";
 import { PagedGuest } from "./paged_guest.ts";
 import type { Levels } from "./page_walk.ts";
 import type {
@@ -218,6 +220,50 @@ export abstract class DomainGuest<C extends CpuState> extends PagedGuest {
   get pausedForAttack(): boolean {
     return this.held && this.#hold === "attack";
   }
+
+  /** Lets the guest run that `pauseForAttack` has stopped. */
+  resume(): void {
+    if (this.#hold === undefined) return;
+    if (this.held) this.host.control.unpause(this.domain.id);
+    this.forgetHold();
+    this.note();
+  }
+
+  /**
+   * Writes into the guest's memory through its page tables as they are now,
+   * whatever they permit. It must stand still.
+   *
+   * @throws {UnreadableMemoryError} If one page is not mapped
+   * @throws {RangeError} If Xen refuses a page
+   */
+  writeMemory(address: bigint, bytes: Uint8Array): void {
+    for (let done = 0; done < bytes.length;) {
+      const at = address + BigInt(done);
+      const offset = Number(at % BigInt(PAGE_SIZE));
+      const part = bytes.subarray(done, done + PAGE_SIZE - offset);
+      this.writeFrame(this.frame(at), offset, part);
+      done += part.length;
+    }
+  }
+
+  /** Writes within one frame. */
+  protected writeFrame(frame: bigint, offset: number, bytes: Uint8Array): void {
+    const mapping = this.host.frames.mapWritable(this.domain.id, [frame]);
+    if (!(mapping instanceof FrameMapping)) {
+      throw new RangeError(
+        `Xen refuses writes to frame 0x${frame.toString(16)}`,
+      );
+    }
+    using _mapping = mapping;
+    new Uint8Array(mapping.bytes).set(bytes, offset);
+  }
+
+  /**
+   * Replaces entries of the guest's page tables. It must stand still.
+   *
+   * @throws {Error} If Xen refuses one; those before it are done
+   */
+  abstract writeEntries(updates: readonly EntryUpdate[]): void;
 
   /** Stops the guest for a reboot; its toolstack starts it again. */
   reboot(): void {

@@ -40,7 +40,7 @@ export class ForeignFrames implements Disposable {
   }
 
   /**
-   * Maps frames, read-only, in the order given.
+   * Maps frames, read-only unless said otherwise, in the order given.
    *
    * @param domain Domain id
    * @param frames Machine frames of a PV guest, guest frames of another
@@ -134,32 +134,28 @@ export class ForeignFrames implements Disposable {
   }
 
   /**
+   * Maps frames to be read and written: not page tables of a PV guest.
+   *
+   * @returns The mapping, or the positions of the frames that Xen refused
+   */
+  mapWritable(
+    domain: number,
+    frames: readonly bigint[],
+  ): FrameMapping | number[] {
+    const mapped = this.#map(domain, frames, PROT_READ | PROT_WRITE);
+    return this.#finish(frames, mapped);
+  }
+
+  /**
    * Fills frames of Dom0.
    *
    * @param frames Machine frames
    * @param bytes Their contents, one page behind the other
-   * @throws {XenError} If Xen refuses
+   * @throws {RangeError} If Xen refuses
    */
   fill(frames: readonly bigint[], bytes: Uint8Array): void {
-    const { pointer, errors } = this.#map(
-      DOMID_SELF,
-      frames,
-      PROT_READ | PROT_WRITE,
-    );
-    if (pointer === null) {
-      throw new XenError("xenforeignmemory_map", errno(this.#libraries));
-    }
-    try {
-      const refused = errors.find((error) => error !== 0);
-      if (refused !== undefined) {
-        throw new XenError("xenforeignmemory_map", Math.abs(refused));
-      }
-      const size = frames.length * PAGE_SIZE;
-      new Uint8Array(Deno.UnsafePointerView.getArrayBuffer(pointer, size))
-        .set(bytes.subarray(0, size));
-    } finally {
-      this.#unmap(pointer, frames.length);
-    }
+    using mapping = writable(this.mapWritable(DOMID_SELF, frames));
+    new Uint8Array(mapping.bytes).set(bytes);
   }
 
   /**
@@ -216,6 +212,11 @@ export class ForeignFrames implements Disposable {
   [Symbol.dispose](): void {
     this.#libraries.foreignmemory.symbols.xenforeignmemory_close(this.#handle);
   }
+}
+
+function writable(mapping: FrameMapping | number[]): FrameMapping {
+  if (mapping instanceof FrameMapping) return mapping;
+  throw new RangeError(`Xen refuses writes to ${mapping.length} frames`);
 }
 
 /** Where frames of a set lie one behind the other in a list. */

@@ -15,7 +15,7 @@ export interface FrameSource {
   map(frames: readonly bigint[]): FrameMapping | number[];
 }
 
-/** Guest frames mapped one behind the other, read-only, until unmapped. */
+/** Guest frames mapped one behind the other until unmapped. */
 export class FrameMapping implements Disposable {
   #libc: Libc;
   #release: () => void;

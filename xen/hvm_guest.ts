@@ -6,6 +6,7 @@ import { NoSuchDomainError, XenError } from "./errors.ts";
 import type { EventLoop } from "./event_loop.ts";
 import type { GatedWrite } from "./gate_requests.ts";
 import type { XenHost } from "./host.ts";
+import type { EntryUpdate } from "./hypercalls.ts";
 import { decodeHvmCpu } from "./hvm_cpu.ts";
 import type { Journal, ProtectionNote } from "./journal.ts";
 import { isExecuted } from "./is_executed.ts";
@@ -79,6 +80,15 @@ export class HvmGuest extends DomainGuest<HvmCpuState> {
     return decodeHvmCpu(vcpu, this.host.control.hvmCpu(this.domain.id, vcpu));
   }
 
+  /** Its page tables are memory of its own. */
+  override writeEntries(updates: readonly EntryUpdate[]): void {
+    for (const { table, index, entry } of updates) {
+      const bytes = new Uint8Array(8);
+      new DataView(bytes.buffer).setBigUint64(0, entry, true);
+      this.writeFrame(table, index * 8, bytes);
+    }
+  }
+
   #frames(ranges: readonly InvariantRange[]): bigint[] {
     return ranges.flatMap(({ start, size }) =>
       mappedFrames(start, this.walks(start, size))
@@ -124,8 +134,10 @@ export class HvmGuest extends DomainGuest<HvmCpuState> {
     }
     const registers = this.#watch !== undefined;
     // What one rung refuses another may have taken
-    const refused = unwatched ??
-      (rungs.includes("poll") ? unstopped : undefined);
+    const isLeft = ranges.some((range, index) =>
+      rungs[index] === "poll" && range.rungs.some((rung) => rung !== "poll")
+    );
+    const refused = unwatched ?? (isLeft ? unstopped : undefined);
     return {
       rungs,
       entries: 0,

@@ -384,3 +384,28 @@ Deno.test("nothing stays mapped of a guest that is given back", () => {
   guest[Symbol.dispose]();
   assertEquals(setting.machine.mappedPages, 0);
 });
+
+Deno.test("entries of page tables are the guest's own memory, and written as such", () => {
+  using setting = new Setting();
+  const guest = setting.guest();
+  const { table, index } = setting.machine.leaf(setting.xen.root, START);
+  const before = setting.machine.entry(table, index);
+  guest.writeEntries([{ table, index, entry: before & ~entryBits.writable }]);
+  assertEquals(
+    setting.machine.entry(table, index),
+    before & ~entryBits.writable,
+  );
+  assertEquals(setting.machine.entry(table, index + 1), 0n);
+});
+
+Deno.test("a frame that Xen does not let be written is told", () => {
+  using setting = new Setting();
+  const guest = setting.guest();
+  setting.machine.readOnly.add(setting.frame);
+  assertThrows(
+    () => guest.writeMemory(START, Uint8Array.of(7)),
+    RangeError,
+    "Xen refuses writes to frame",
+  );
+  assertEquals(guest.read(START, 1), Uint8Array.of(1));
+});

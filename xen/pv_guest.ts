@@ -3,6 +3,7 @@ import { UnreadableMemoryError } from "../guestos/memory.ts";
 import { DomainGuest } from "./domain_guest.ts";
 import type { Domain } from "./domains.ts";
 import { XenError } from "./errors.ts";
+import { FrameMapping } from "./frame_mapping.ts";
 import type { XenHost } from "./host.ts";
 import type { EntryUpdate } from "./hypercalls.ts";
 import type {
@@ -15,6 +16,7 @@ import { PAGE_SIZE, trapInfo, vcpuContext } from "./layouts.ts";
 import { mapRange } from "./frame_mapping.ts";
 import { constants } from "./constants.ts";
 import { entryBits, entryFrame, type WalkStep } from "./page_walk.ts";
+import { pageWords } from "./page_words.ts";
 import type { InvariantRange, Protection } from "./protection.ts";
 import { ToolstackRequests } from "./toolstack_requests.ts";
 import { decodeVcpuContext } from "./vcpu_context.ts";
@@ -182,7 +184,9 @@ export class PvGuest extends DomainGuest<PvCpuState> {
     try {
       return { entries: this.#lock(ranges) };
     } catch (error) {
-      if (!(error instanceof XenError)) throw error;
+      const isRefusal = error instanceof XenError ||
+        error instanceof RangeError;
+      if (!isRefusal) throw error;
       return { entries: 0, refused: `no page can be locked: ${error.message}` };
     }
   }
@@ -323,6 +327,40 @@ export class PvGuest extends DomainGuest<PvCpuState> {
     return changed === 0
       ? undefined
       : `${changed} page-table entries are writable again`;
+  }
+
+  /** A page table cannot be mapped to be written, only asked for. */
+  protected override writeFrame(
+    frame: bigint,
+    offset: number,
+    bytes: Uint8Array,
+  ): void {
+    try {
+      super.writeFrame(frame, offset, bytes);
+    } catch (error) {
+      if (!(error instanceof RangeError)) throw error;
+      const now = this.host.frames.map(this.domain.id, [frame]);
+      if (!(now instanceof FrameMapping)) throw error;
+      using _mapping = now;
+      const page = new Uint8Array(now.bytes);
+      this.writeEntries(pageWords(frame, page, offset, bytes));
+    }
+  }
+
+  override writeEntries(updates: readonly EntryUpdate[]): void {
+    const { hypercalls } = this.host;
+    const { id } = this.domain;
+    // A call is for frames of one domain
+    const toLocks = (update: EntryUpdate) =>
+      this.#own.has(entryFrame(update.entry));
+    for (
+      const [owner, some] of [
+        [constants.DOMID_SELF, updates.filter(toLocks)],
+        [id, updates.filter((update) => !toLocks(update))],
+      ] as const
+    ) {
+      if (some.length > 0) hypercalls.updateEntries(id, some, owner);
+    }
   }
 
   protected override get protection(): ProtectionNote {

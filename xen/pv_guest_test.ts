@@ -742,3 +742,60 @@ Deno.test("the next monitor gives the guest the toolstack's requests", () => {
   setting.guest().recover(false);
   assertEquals(setting.xen.nodes.get(path), { value: "", owner: domain.id });
 });
+
+Deno.test("memory is written through the tables of now, over the border of pages and what they permit", () => {
+  using setting = new Setting();
+  const guest = setting.guest();
+  guest.protect([REGION]);
+  guest.hold();
+  guest.writeMemory(SECOND - 2n, Uint8Array.of(7, 8, 9));
+  assertEquals(guest.read(SECOND - 3n, 5), Uint8Array.of(1, 7, 8, 9, 2));
+  assertEquals(setting.writable(START, SECOND), [false, false]);
+  // What an enemy has put in its place is written, not what was there
+  const other = setting.machine.map(setting.xen.root, DIRECT_MAP);
+  setting.setEntry(START, other << 12n | 1n);
+  guest.writeMemory(START, Uint8Array.of(6));
+  assertEquals(setting.machine.bytes(other)[0], 6);
+  assertEquals(setting.machine.bytes(setting.frames[0]!)[0], 1);
+  setting.setEntry(START, 0n);
+  assertThrows(
+    () => guest.writeMemory(START, Uint8Array.of(6)),
+    UnreadableMemoryError,
+  );
+});
+
+Deno.test("Xen is asked to write to a page table, which nobody may map to be written", () => {
+  using setting = new Setting();
+  const guest = setting.guest();
+  setting.machine.readOnly.add(setting.frames[0]!);
+  guest.writeMemory(START + 9n, Uint8Array.of(7));
+  assertEquals(
+    guest.read(START + 7n, 4),
+    Uint8Array.of(1, 1, 7, 1),
+  );
+  assertEquals(setting.xen.calls, ["update 1"]);
+  setting.xen.refuses = () => true;
+  assertThrows(
+    () => guest.writeMemory(START + 9n, Uint8Array.of(8)),
+    XenError,
+    "mmu_update",
+  );
+});
+
+Deno.test("a guest that is put right after an attack runs on, and nothing is noted", () => {
+  using setting = new Setting();
+  const guest = setting.guest();
+  guest.hold();
+  guest.pauseForAttack();
+  assertEquals(setting.journal?.attack, true);
+  guest.resume();
+  guest.resume();
+  assertEquals(setting.xen.calls, ["pause", "unpause"]);
+  assertEquals([guest.held, setting.journal], [false, undefined]);
+  guest.pauseForAttack();
+  // An operator lets it run
+  setting.xen.pauses = 0;
+  guest.resume();
+  assertEquals(setting.xen.pauses, 0);
+  assertEquals(setting.journal, undefined);
+});

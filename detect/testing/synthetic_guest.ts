@@ -3,6 +3,7 @@ import {
   UnreadableMemoryError,
 } from "../../guestos/memory.ts";
 import type { AliasScan } from "../../xen/aliases.ts";
+import type { EntryUpdate } from "../../xen/hypercalls.ts";
 import type { Mapped, NotMapped, WalkStep } from "../../xen/page_walk.ts";
 import type { PvCpuState } from "../../guestos/cpu_state.ts";
 import type {
@@ -26,6 +27,11 @@ const TABLES = [1n, 2n, 3n, 4n] as const;
 
 function frameOf(entry: bigint): bigint {
   return BigInt.asUintN(52, entry) >> FRAME_SHIFT;
+}
+
+/** Index of a page's entry in the last table, which is one for all pages. */
+function indexOf(address: bigint): number {
+  return Number(address / BigInt(PAGE_SIZE));
 }
 
 /**
@@ -71,6 +77,8 @@ export class SyntheticGuest implements GuardedGuest {
   #frames = new Map<bigint, Uint8Array<ArrayBuffer>>();
   /** By page address */
   #entries = new Map<bigint, bigint>();
+  /** By index in the last table, the page that its entry is of */
+  #pages = new Map<number, bigint>();
   #protected: bigint[] = [];
   #paused = false;
   #attacked = false;
@@ -92,6 +100,7 @@ export class SyntheticGuest implements GuardedGuest {
 
   /** Maps one page to a frame that is there already. */
   mapFrame(address: bigint, frame: bigint, writable = true): void {
+    this.#pages.set(indexOf(address), address);
     this.#entries.set(
       address,
       frame << FRAME_SHIFT | PRESENT | (writable ? WRITABLE : 0n),
@@ -281,6 +290,30 @@ export class SyntheticGuest implements GuardedGuest {
     return this.#paused && this.#attacked;
   }
 
+  resume(): void {
+    if (!this.#paused) return;
+    this.calls.push("resume");
+    this.letRun();
+  }
+
+  /** As xkmon writes, which asks for no permission. */
+  writeMemory(address: bigint, bytes: Uint8Array): void {
+    this.calls.push(`write ${address.toString(16)} ${bytes.toHex()}`);
+    for (const [at, byte] of bytes.entries()) {
+      this.write(address + BigInt(at), [byte]);
+    }
+  }
+
+  writeEntries(updates: readonly EntryUpdate[]): void {
+    this.calls.push(`entries ${updates.length}`);
+    for (const { table, index, entry } of updates) {
+      const depth = TABLES.findIndex((frame) => frame === table);
+      if (depth === TABLES.length - 1) {
+        this.setEntry(this.#pages.get(index)!, entry);
+      } else this.upperEntries[depth] = entry;
+    }
+  }
+
   reboot(): void {
     this.calls.push("reboot");
   }
@@ -303,7 +336,7 @@ export class SyntheticGuest implements GuardedGuest {
     return {
       level: 1,
       table: TABLES[3],
-      index: Number(address / BigInt(PAGE_SIZE) % 512n),
+      index: indexOf(address),
       entry: this.entry(address),
     };
   }

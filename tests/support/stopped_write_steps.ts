@@ -8,6 +8,7 @@ import type { Lab } from "../lab/mod.ts";
 import type { Attack } from "../simpleos/attacks.ts";
 import { ATTACKS, type SimpleOS } from "../simpleos/guest.ts";
 import { abandon } from "./abandon.ts";
+import { assertCanBeShutDown } from "./assert_can_be_shut_down.ts";
 import { assertFindings } from "./assert_findings.ts";
 import { assertStandsStill } from "./assert_stands_still.ts";
 import type { ExpectedFinding } from "./expected_findings.ts";
@@ -55,12 +56,6 @@ function stoppedData({ tellsBytes }: StoppedWrites): ExpectedFinding {
     ...(tellsBytes ? { attempted: pointerTo("empty") } : {}),
     ipSymbol: /^data_attack\+/,
   };
-}
-
-/** The guest's own system call, and what it calls, are as they were. */
-async function assertCanBeShutDown(simpleos: SimpleOS): Promise<void> {
-  await simpleos.send("shutdown");
-  await simpleos.guest.waitForState((state) => state === undefined, 30_000);
 }
 
 /** Nothing keeps the guest from writing. */

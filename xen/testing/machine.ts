@@ -77,6 +77,8 @@ export class Machine implements Disposable {
   readonly refused = new Set<bigint>();
   /** Frames of Dom0's, which are no domain's that is asked for by its id */
   readonly own = new Set<bigint>();
+  /** Frames that Xen refuses to map to be written: page tables */
+  readonly readOnly = new Set<bigint>();
   /** Whether the privileged command device can be opened */
   opens = true;
   /** Number of calls of `xenforeignmemory_map` */
@@ -161,9 +163,9 @@ export class Machine implements Disposable {
     const list = new BigUint64Array((frames as Uint8Array<ArrayBuffer>).buffer);
     list.forEach((frame, index) => {
       const isOwners = this.own.has(frame) === (domain === DOMID_SELF);
-      if (
-        this.refused.has(frame) || frame >= BigInt(FRAMES) || !isOwners
-      ) {
+      const isRefused = this.refused.has(frame) || frame >= BigInt(FRAMES) ||
+        this.readOnly.has(frame) && (protection & PROT_WRITE) !== 0;
+      if (isRefused || !isOwners) {
         results[index] = -EINVAL;
         return;
       }
