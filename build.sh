@@ -177,7 +177,7 @@ bundle_script() {
 		writeFileSync(work + "/import_map.json", JSON.stringify({ imports }));
 	' "$root" "$work"
 	# As for a browser: modules of Node.js take longer to load than all of ours.
-	"$deno" bundle --quiet --no-check --platform browser \
+	"$deno" bundle --quiet --no-check --platform browser --unstable-raw-imports \
 		--import-map "$work/import_map.json" \
 		-o "$work/xkmon.js" "$main"
 }
