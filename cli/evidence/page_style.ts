@@ -155,6 +155,7 @@ footer { color: var(--soft); font-size: .85rem; padding: .3rem .3rem 2rem; }
     --tint: #eee; --link: #000; --bad: #a00; --bad-tint: #f6dada;
     --good: #040; --good-tint: #dcefe2; --warn: #530; --warn-tint: #f3e8cf;
   }
+  html { font-size: 11px; }
   body { font-size: 10.5px; }
   * { print-color-adjust: exact; -webkit-print-color-adjust: exact; }
   main { max-width: none; padding: 0; }
