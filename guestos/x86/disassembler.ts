@@ -1,3 +1,5 @@
+import { icedCode } from "./iced_code.ts";
+
 /** One instruction as people read it. */
 export interface CodeLine {
   /** Guest virtual address */
@@ -79,11 +81,7 @@ export class Disassembler {
 
   /** Loads it, which most runs of the program never need. */
   static async load(): Promise<Disassembler> {
-    const { default: code } = await import(
-      "iced-x86/iced_x86_bg.wasm",
-      { with: { type: "bytes" } }
-    );
-    const module = await WebAssembly.compile(code);
+    const module = await WebAssembly.compile(await icedCode());
     // They are for what is not used here, and for failures
     const imports = WebAssembly.Module.imports(module).map(({ name }) => [
       name,
