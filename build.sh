@@ -164,6 +164,7 @@ bundle_script() {
 		  commit: "$commit",
 		};
 	EOF
+	pack_iced
 	node -e '
 		const { readFileSync, writeFileSync } = require("fs");
 		const { pathToFileURL } = require("url");
@@ -173,13 +174,31 @@ bundle_script() {
 		for (const [name, value] of Object.entries(imports)) {
 			if (value.startsWith(".")) imports[name] = new URL(value, base);
 		}
-		imports[new URL("build_info.ts", base)] = pathToFileURL(work + "/build_info.ts");
+		for (const name of ["build_info.ts", "guestos/x86/iced_code.ts"]) {
+			imports[new URL(name, base)] = pathToFileURL(work + "/" + name);
+		}
 		writeFileSync(work + "/import_map.json", JSON.stringify({ imports }));
 	' "$root" "$work"
 	# As for a browser: modules of Node.js take longer to load than all of ours.
 	"$deno" bundle --quiet --no-check --platform browser \
 		--import-map "$work/import_map.json" \
 		-o "$work/xkmon.js" "$main"
+}
+
+# The code of the disassembler, packed, as a module. What the bundler would make
+# of it is as large as the code and a half, and takes 300 MB to unpack.
+pack_iced() {
+	mkdir -p "$work/guestos/x86"
+	node -e '
+		const code = require("fs").readFileSync(0);
+		const text = require("zlib").gzipSync(code, { level: 9 }).toString("base64");
+		console.log(`
+			export async function icedCode() {
+			  const packed = new Blob([Uint8Array.fromBase64("${text}")]);
+			  const stream = packed.stream().pipeThrough(new DecompressionStream("gzip"));
+			  return new Uint8Array(await new Response(stream).arrayBuffer());
+			}`);
+	' <node_modules/iced-x86/iced_x86_bg.wasm >"$work/guestos/x86/iced_code.ts"
 }
 
 # The lines of a text as a list

@@ -18,7 +18,8 @@ export const buildInfo: BuildInfo = {
   method: "source",
   options: [
     ...["run", "--quiet", "--no-prompt"],
-    ...["--allow-ffi", "--allow-read", "--allow-write", "--allow-sys=uid"],
+    ...["--allow-ffi", "--allow-read", "--allow-write"],
+    "--allow-sys=uid,statfs",
   ],
   commit: "unknown",
 };

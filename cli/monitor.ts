@@ -13,6 +13,8 @@ import { Journal } from "../xen/journal.ts";
 import { Lifecycle } from "../xen/lifecycle.ts";
 import { openGuest } from "../xen/open_guest.ts";
 import { findKernel, recordedKernel } from "../xen/recorded_kernel.ts";
+import { evidenceSource } from "./evidence/evidence_source.ts";
+import { keepEvidence } from "./evidence/keep_evidence.ts";
 import { GuardianProcess } from "./guardian_process.ts";
 import { type LoadedProfile, loadKernel, openProfile } from "./load_profile.ts";
 import { openLog } from "./log.ts";
@@ -267,6 +269,16 @@ async function guardLiving(
     {
       responses: options.responses,
       limits,
+      ...(options.responses.mayDump
+        ? {
+          keepEvidence: (incident) =>
+            keepEvidence(
+              evidenceSource(host, guest, profile.symbols, loaded.kernel, stop),
+              incident,
+              options.evidence,
+            ),
+        }
+        : {}),
       rungs: options.rungs,
       fullPassInterval: FULL_PASS_INTERVAL,
       failed: unlessGone,

@@ -64,6 +64,8 @@ export interface Finding {
   /** Guest instruction that did it, where known */
   readonly ip?: bigint;
   readonly ipSymbol?: string;
+  /** Virtual CPU that did it, where known */
+  readonly vcpu?: number;
   /** Tells one state of an incident from another: same key, same state */
   readonly key: string;
 }

@@ -108,8 +108,8 @@ export class Guard {
   #booted = false;
   /** Whether every mapping of every region was made read-only */
   #sealed = false;
-  /** Whether pages are on the rung that a saved guest cannot be on */
-  #locked = false;
+  /** Of each region */
+  #rungs: readonly Rung[] = [];
   #mayLock = true;
   /** Keys of what was found when the guard armed */
   #atArming: ReadonlySet<string> = new Set();
@@ -138,6 +138,13 @@ export class Guard {
       options,
       report,
       () => this.#restore(),
+      () => ({
+        os: this.#profile.os,
+        regions: this.#regions.map((region, index) => ({
+          region,
+          rung: this.#rungs[index] ?? "poll",
+        })),
+      }),
     );
   }
 
@@ -196,7 +203,7 @@ export class Guard {
     this.#booted = booted;
     const { rungs, entries, registers, refused } = protection;
     this.#sealed = rungs.every((rung) => rung === "protect" || rung === "lock");
-    this.#locked = rungs.includes("lock");
+    this.#rungs = rungs;
     if (registers || rungs.some((rung) => rung !== "poll")) this.#rehearse();
     if (refused !== undefined) {
       const text = `not all changes can be stopped: ${refused}`;
@@ -233,7 +240,7 @@ export class Guard {
    * @returns Whether there were any
    */
   suspendLocks(): boolean {
-    if (!this.#locked) return false;
+    if (!this.#rungs.includes("lock")) return false;
     this.#mayLock = false;
     this.#guest.unprotect();
     this.arm();
@@ -242,7 +249,7 @@ export class Guard {
 
   /** Locks again what `suspendLocks` let go. */
   resumeLocks(): void {
-    if (this.#mayLock) return;
+    if (this.#mayLock || this.#detectors.length === 0) return;
     this.#mayLock = true;
     this.arm();
   }

@@ -26,6 +26,7 @@ export function judgeRegisterChange(
     attempted: littleEndian(value),
     ip,
     ipSymbol: symbols.describe(ip),
+    vcpu,
   } as const;
   if (register === "cr0" || register === "cr4") {
     const cleared = PROTECTIONS.filter((protection) =>

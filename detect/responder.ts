@@ -24,6 +24,9 @@ export interface RespondingGuest {
   destroy(): Promise<void>;
 }
 
+/** What a guard knows of its guest beside what it finds. */
+export type IncidentSetting = Pick<Incident, "os" | "regions">;
+
 /** What became of the evidence. */
 interface Evidence {
   readonly text: string;
@@ -37,21 +40,25 @@ export class Responder {
   #options: ResponseOptions;
   #report: (event: EventBody) => void;
   #restore: () => readonly Finding[] | string;
+  #setting: () => IncidentSetting;
 
   /**
    * @param report Gets each response
    * @param restore Puts the paused guest right; says what, or why it is not
+   * @param setting What evidence has to tell of the guest
    */
   constructor(
     guest: RespondingGuest,
     options: ResponseOptions,
     report: (event: EventBody) => void,
     restore: () => readonly Finding[] | string,
+    setting: () => IncidentSetting,
   ) {
     this.#guest = guest;
     this.#options = options;
     this.#report = report;
     this.#restore = restore;
+    this.#setting = setting;
   }
 
   /**
@@ -62,7 +69,9 @@ export class Responder {
   async respond(findings: readonly Finding[]): Promise<void> {
     const { responses } = this.#options;
     const { response, dump } = responses.strongest(findings);
-    const evidence = dump ? await this.#keepEvidence(findings) : undefined;
+    const evidence = dump
+      ? await this.#keepEvidence(findings, response)
+      : undefined;
     const tell = (done: Response, ...texts: (string | undefined)[]) =>
       this.#tell(done, evidence, [this.#unblocked(findings), ...texts]);
     // What would undo the traces waits for the operator
@@ -151,7 +160,10 @@ export class Responder {
       : `not blocked: ${tellFindings(landed)} was changed, and stays so`;
   }
 
-  async #keepEvidence(findings: readonly Finding[]): Promise<Evidence> {
+  async #keepEvidence(
+    findings: readonly Finding[],
+    response: Response,
+  ): Promise<Evidence> {
     const { limits, keepEvidence } = this.#options;
     if (keepEvidence === undefined) {
       return { text: "nobody keeps evidence", failed: true };
@@ -162,7 +174,14 @@ export class Responder {
     }
     try {
       const { domain } = this.#guest;
-      const path = await keepEvidence({ time: new Date(), domain, findings });
+      const path = await keepEvidence({
+        time: new Date(),
+        domain,
+        findings,
+        ...this.#setting(),
+        response: response === "dump" ? "dump" : `dump+${response}`,
+        staysPaused: response === "dump" || response === "pause",
+      });
       return { text: `evidence is in ${path}`, path };
     } catch (error) {
       const reason = error instanceof Error ? error.message : error;

@@ -21,7 +21,7 @@ export function judgeStoppedWrite(
   guest: Guest,
   symbols: SymbolTable,
   regions: readonly TrustedRegion[],
-  { frame, offset, size = WORD, data, ip }: StoppedWrite,
+  { frame, offset, size = WORD, data, ip, vcpu }: StoppedWrite,
 ): Finding | undefined {
   for (const region of regions) {
     const page = guest.walks(region.start, region.size).findIndex((walk) =>
@@ -46,6 +46,7 @@ export function judgeStoppedWrite(
       ...(data === undefined ? {} : { attempted: data.slice(0, shown) }),
       ip,
       ipSymbol: symbols.describe(ip),
+      vcpu,
       key: `${rule.id} stop ${address.toString(16)} ${ip.toString(16)}`,
     }, region);
   }

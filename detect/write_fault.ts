@@ -24,7 +24,7 @@ export function judgeWriteFault(
   regions: readonly TrustedRegion[],
   record: FaultRecord,
 ): Finding | undefined {
-  const { address, ip, errorCode } = record;
+  const { address, ip, errorCode, cpu } = record;
   if ((errorCode & PRESENT) === 0 || (errorCode & WRITE) === 0) return;
   const region = regions.find(({ start, size }) =>
     address >= start && address < start + BigInt(size)
@@ -45,6 +45,7 @@ export function judgeWriteFault(
     ...(found === undefined ? {} : { expected, found }),
     ip,
     ipSymbol: symbols.describe(ip),
+    vcpu: cpu,
     key: `${rule.id} fault ${address.toString(16)} ${ip.toString(16)}`,
   };
 }

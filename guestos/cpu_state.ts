@@ -57,3 +57,20 @@ export interface HvmCpuState extends AnyCpuState {
 
 /** State of one virtual CPU. */
 export type CpuState = PvCpuState | HvmCpuState;
+
+/** Registers of a virtual CPU, in the order in which they are shown. */
+export const registerNames = [
+  ...["rip", "rsp", "rbp", "rflags"] as const,
+  ...["rax", "rbx", "rcx", "rdx", "rsi", "rdi"] as const,
+  ...["r8", "r9", "r10", "r11", "r12", "r13", "r14", "r15"] as const,
+  ...["cs", "ss", "fs_base", "gs_base_kernel", "gs_base_user"] as const,
+  ...["cr0", "cr2", "cr3", "cr4"] as const,
+  ...["dr0", "dr1", "dr2", "dr3", "dr6", "dr7"] as const,
+];
+export type RegisterName = typeof registerNames[number];
+
+/** What the registers of a virtual CPU hold. */
+export interface CpuRegisters {
+  readonly vcpu: number;
+  readonly values: Readonly<Record<RegisterName, bigint>>;
+}

@@ -6,6 +6,9 @@ export const node = {
   get crypto() {
     return process.getBuiltinModule("node:crypto");
   },
+  get fs() {
+    return process.getBuiltinModule("node:fs");
+  },
   get path() {
     return process.getBuiltinModule("node:path");
   },

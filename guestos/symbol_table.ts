@@ -78,6 +78,16 @@ export class SymbolTable {
   }
 
   /**
+   * The symbol whose size covers an address.
+   *
+   * @returns `undefined` if there is none
+   */
+  covering(address: bigint): GuestSymbol | undefined {
+    const symbol = this.#source.find(address);
+    return symbol !== undefined && covers(symbol, address) ? symbol : undefined;
+  }
+
+  /**
    * An address as people read it: `shutdown+0x12`. The innermost symbol whose
    * size covers the address tells it. Where there is none, the nearest symbol
    * below does, if near: if that one lies within another, the outermost one.

@@ -31,6 +31,14 @@ Deno.test("a slot within a table is told by the slot, the rest by the table", ()
   assertEquals(table.describe(BASE + 0x2018n), "sys_call_table+0x18");
 });
 
+Deno.test("an address is covered by the innermost symbol with a size, if any", () => {
+  const table = new SymbolTable(kernel);
+  assertEquals(table.covering(BASE + 0x112n)?.name, "shutdown");
+  assertEquals(table.covering(BASE + 0x2010n)?.name, "shutdown_p");
+  assertEquals(table.covering(BASE + 0x150n), undefined);
+  assertEquals(table.covering(0n), undefined);
+});
+
 Deno.test("a symbol with a size is preferred to a label at the same address", () => {
   assertEquals(new SymbolTable(kernel).describe(BASE), "start");
 });

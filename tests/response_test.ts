@@ -6,6 +6,7 @@ import type { SimpleOSType } from "./simpleos/start_simpleos.ts";
 import { assertCanBeShutDown } from "./support/assert_can_be_shut_down.ts";
 import { freshGuest } from "./support/fresh_guest.ts";
 import { Monitor } from "./support/monitor.ts";
+import { runXkmon } from "./support/run_xkmon.ts";
 import { LIMIT, startLab } from "./support/start_lab.ts";
 
 const GUARD = ["--dom", "simpleos", "--wait", "--interval", "0.5"];
@@ -30,6 +31,12 @@ const LANDING: Readonly<Record<string, Landing>> = {
       "data_attack_swap",
       "code_attack_alias",
     ],
+    plainWrite: "blocked",
+  },
+  "a PV guest whose data is locked": {
+    type: "pv",
+    rungs: "lock,protect",
+    attacks: ["data_attack_swap"],
     plainWrite: "blocked",
   },
   "a PVH guest that nothing keeps from writing": {
@@ -150,4 +157,43 @@ Deno.test("what an attack changed is put back", async (t) => {
     assertMatch(text!, /^simpleos runs on$/);
     await assertCanBeShutDown(simpleos);
   });
+
+  await t.step(
+    "evidence of an attack is kept, for people and machines",
+    async () => {
+      await using fresh = await freshGuest(lab);
+      const { simpleos, domid } = fresh;
+      await using monitor = await Monitor.start(
+        lab,
+        ...[...GUARD, "--rungs", "protect", "--on-attack", "dump"],
+      );
+      await monitor.armed(domid);
+      await simpleos.send("data_attack_hypercall");
+      const { response, text, evidence } = await monitor.response(domid);
+      assertEquals([response, await simpleos.guest.state()], [
+        "dump",
+        "--p---",
+      ]);
+      assertMatch(text!, /simpleos is paused; .*; evidence is in /);
+
+      const { stdout } = await lab.run(["ls", evidence!]);
+      const files = stdout.trim().split("\n");
+      assertEquals(
+        files.filter((name) =>
+          !/^(found|trusted)-[0-9a-f]{16}\.bin$/.test(name)
+        ),
+        ["incident.html", "incident.json", "memory.core"],
+      );
+      assertEquals(files.length, 5);
+      const page = await lab.run(["cat", `${evidence}/incident.html`]);
+      assertMatch(page.stdout, /XK-002[^]*shutdown_p/);
+      const scan = await runXkmon(
+        lab,
+        ...["scan", "--core", `${evidence}/memory.core`],
+        ...["--kernel", "/root/simpleos.elf"],
+      );
+      assertEquals(scan.code, 1, scan.stderr);
+      assertMatch(scan.stdout, /XK-002 .*shutdown_p/);
+    },
+  );
 });

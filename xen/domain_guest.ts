@@ -1,4 +1,4 @@
-import type { CpuState } from "../guestos/cpu_state.ts";
+import type { CpuRegisters, CpuState } from "../guestos/cpu_state.ts";
 import type { Domain } from "./domains.ts";
 import { NoSuchDomainError, XenError } from "./errors.ts";
 import { FrameMapping } from "./frame_mapping.ts";
@@ -13,6 +13,7 @@ import type {
   InvariantRange,
   Protection,
 } from "./protection.ts";
+import { decodeVcpuRegisters } from "./vcpu_registers.ts";
 import { destroyGuest } from "./xl.ts";
 
 function isFull(error: unknown): boolean {
@@ -84,6 +85,20 @@ export abstract class DomainGuest<C extends CpuState> extends PagedGuest {
   /** State of each virtual CPU at the last `refresh`. */
   get cpus(): readonly C[] {
     return this.#cpus;
+  }
+
+  /**
+   * Registers of a virtual CPU as they are now; those of one that runs are of
+   * a moment that has passed.
+   *
+   * @throws {XenError} If Xen refuses
+   */
+  registers(vcpu: number): CpuRegisters {
+    const { control } = this.host;
+    return decodeVcpuRegisters(
+      vcpu,
+      control.vcpuContext(this.domain.id, vcpu),
+    );
   }
 
   /**

@@ -70,6 +70,47 @@ export const vcpuContext = {
   syscall_callback_eip: 5128, // u64
 } as const;
 
+/** Registers in `vcpu_guest_context_t`, each a u64, 4.14 to 4.22 */
+export const vcpuRegisters = {
+  r15: 520,
+  r14: 528,
+  r13: 536,
+  r12: 544,
+  rbp: 552,
+  rbx: 560,
+  r11: 568,
+  r10: 576,
+  r9: 584,
+  r8: 592,
+  rax: 600,
+  rcx: 608,
+  rdx: 616,
+  rsi: 624,
+  rdi: 632,
+  rip: 648,
+  rflags: 664,
+  rsp: 672,
+  cr0: 4984,
+  cr2: 5000,
+  cr3: 5008,
+  cr4: 5016,
+  dr0: 5048,
+  dr1: 5056,
+  dr2: 5064,
+  dr3: 5072,
+  dr6: 5096,
+  dr7: 5104,
+  fs_base: 5144,
+  gs_base_kernel: 5152,
+  gs_base_user: 5160,
+} as const;
+
+/** Segment selectors in `vcpu_guest_context_t`, each a u16, 4.14 to 4.22 */
+export const vcpuSelectors = {
+  cs: 656,
+  ss: 680,
+} as const;
+
 /** `struct trap_info`, 4.14 to 4.22 */
 export const trapInfo = {
   size: 16,

@@ -5,9 +5,12 @@ export const entryBits = {
   present: 1n << 0n,
   writable: 1n << 1n,
   user: 1n << 2n,
+  writeThrough: 1n << 3n,
+  cacheDisable: 1n << 4n,
   accessed: 1n << 5n,
   dirty: 1n << 6n,
   large: 1n << 7n,
+  global: 1n << 8n,
   noExecute: 1n << 63n,
 } as const;
 

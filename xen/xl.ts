@@ -6,15 +6,34 @@ export interface GuestConfig {
   readonly kernel?: string;
 }
 
-async function xl(...args: string[]): Promise<string> {
+function xl(...args: string[]): Promise<string> {
+  return xlWithin(undefined, ...args);
+}
+
+async function xlWithin(
+  signal: AbortSignal | undefined,
+  ...args: string[]
+): Promise<string> {
   let output: Deno.CommandOutput;
   try {
-    output = await new Deno.Command("xl", { args, stdin: "null" }).output();
+    output = await new Deno.Command("xl", {
+      args,
+      stdin: "null",
+      ...(signal === undefined ? {} : { signal }),
+    }).output();
   } catch (error) {
     if (!(error instanceof Deno.errors.NotFound)) throw error;
     throw new Deno.errors.NotFound(
       "xl was not found: it comes with Xen's tools (xen-utils)",
       { cause: error },
+    );
+  }
+  if (signal?.aborted) {
+    const { name } = signal.reason;
+    throw new Error(
+      `xl ${args[0]}: it ${
+        name === "TimeoutError" ? "took too long" : "was ended"
+      }`,
     );
   }
   if (output.success) return new TextDecoder().decode(output.stdout);
@@ -73,4 +92,26 @@ export async function createPaused(path: string): Promise<void> {
 /** Destroys a guest and all that the toolstack keeps of it. */
 export async function destroyGuest(nameOrId: string): Promise<void> {
   await xl("destroy", nameOrId);
+}
+
+/**
+ * Writes the memory of a guest and its virtual CPUs' state to an ELF core.
+ *
+ * @param path Where to; only the owner may read it
+ * @param signal Ends it
+ * @throws {Deno.errors.NotFound} If there is no xl
+ * @throws {Error} If xl fails; the message is xl's first line
+ */
+export async function dumpCore(
+  id: number,
+  path: string,
+  signal: AbortSignal,
+): Promise<void> {
+  // xl truncates the file, and leaves its mode as it is
+  using _ = await Deno.open(path, {
+    write: true,
+    createNew: true,
+    mode: 0o600,
+  });
+  await xlWithin(signal, "dump-core", String(id), noOption(path));
 }

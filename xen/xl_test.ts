@@ -1,5 +1,5 @@
 import { assert, assertEquals, assertRejects } from "@std/assert";
-import { createPaused, destroyGuest, readGuestConfig } from "./xl.ts";
+import { createPaused, destroyGuest, dumpCore, readGuestConfig } from "./xl.ts";
 
 /**
  * Runs with a stand-in for xl as the only program there is.
@@ -96,4 +96,29 @@ Deno.test("xl is asked for what is meant", () =>
       await Deno.readTextFile(`${folder}/asked`),
       "create -p --quiet guest.cfg\ndestroy web\n",
     );
+  }));
+
+Deno.test("a core is for its owner's eyes", () =>
+  withXl('echo core >"$3"', async (folder) => {
+    const signal = AbortSignal.timeout(10_000);
+    await dumpCore(3, `${folder}/memory.core`, signal);
+    assertEquals(await Deno.readTextFile(`${folder}/memory.core`), "core\n");
+    const { mode } = await Deno.stat(`${folder}/memory.core`);
+    assertEquals(mode! & 0o777, 0o600);
+  }));
+
+Deno.test("a core that takes too long is given up, and so is one that is not waited for", () =>
+  withXl("exec /bin/sleep 60", async (folder) => {
+    const dump = async (name: string, signal: AbortSignal) => {
+      const path = `${folder}/${name}`;
+      const error = await assertRejects(() => dumpCore(3, path, signal));
+      return (error as Error).message;
+    };
+    assertEquals(
+      await dump("a", AbortSignal.timeout(50)),
+      "xl dump-core: it took too long",
+    );
+    const stop = new AbortController();
+    setTimeout(() => stop.abort(), 50);
+    assertEquals(await dump("b", stop.signal), "xl dump-core: it was ended");
   }));

@@ -5,7 +5,11 @@ import {
 import type { AliasScan } from "../../xen/aliases.ts";
 import type { EntryUpdate } from "../../xen/hypercalls.ts";
 import type { Mapped, NotMapped, WalkStep } from "../../xen/page_walk.ts";
-import type { PvCpuState } from "../../guestos/cpu_state.ts";
+import {
+  type CpuRegisters,
+  type PvCpuState,
+  registerNames,
+} from "../../guestos/cpu_state.ts";
 import type {
   GuestListener,
   InvariantRange,
@@ -55,6 +59,7 @@ export class SyntheticGuest implements GuardedGuest {
     traps: [],
     callbacks: { event: 0n, failsafe: 0n, syscall: 0n },
   }];
+  registerValues: Partial<CpuRegisters["values"]> = {};
   /** `pause`, `unpause`, `protect` and so on, in order */
   readonly calls: string[] = [];
   /** Whether every table could be searched for aliases */
@@ -203,6 +208,18 @@ export class SyntheticGuest implements GuardedGuest {
       { length: size / PAGE_SIZE },
       (_, page) => this.#walk(start + BigInt(page * PAGE_SIZE)),
     );
+  }
+
+  walk(address: bigint): Mapped | NotMapped {
+    return this.#walk(address - address % BigInt(PAGE_SIZE));
+  }
+
+  /** Every register holds what `registerValues` says, else 0. */
+  registers(vcpu: number): CpuRegisters {
+    const values = Object.fromEntries(
+      registerNames.map((name) => [name, this.registerValues[name] ?? 0n]),
+    );
+    return { vcpu, values: values as CpuRegisters["values"] };
   }
 
   trustedCopy(bytes: Uint8Array): Uint8Array<ArrayBuffer> {

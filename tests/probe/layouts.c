@@ -131,6 +131,45 @@ int main(void)
 	OFFSET(vcpu_guest_context_t, syscall_callback_eip);
 	end();
 
+	begin("vcpuRegisters");
+	entry("r15", offsetof(vcpu_guest_context_t, user_regs.r15));
+	entry("r14", offsetof(vcpu_guest_context_t, user_regs.r14));
+	entry("r13", offsetof(vcpu_guest_context_t, user_regs.r13));
+	entry("r12", offsetof(vcpu_guest_context_t, user_regs.r12));
+	entry("rbp", offsetof(vcpu_guest_context_t, user_regs.rbp));
+	entry("rbx", offsetof(vcpu_guest_context_t, user_regs.rbx));
+	entry("r11", offsetof(vcpu_guest_context_t, user_regs.r11));
+	entry("r10", offsetof(vcpu_guest_context_t, user_regs.r10));
+	entry("r9", offsetof(vcpu_guest_context_t, user_regs.r9));
+	entry("r8", offsetof(vcpu_guest_context_t, user_regs.r8));
+	entry("rax", offsetof(vcpu_guest_context_t, user_regs.rax));
+	entry("rcx", offsetof(vcpu_guest_context_t, user_regs.rcx));
+	entry("rdx", offsetof(vcpu_guest_context_t, user_regs.rdx));
+	entry("rsi", offsetof(vcpu_guest_context_t, user_regs.rsi));
+	entry("rdi", offsetof(vcpu_guest_context_t, user_regs.rdi));
+	entry("rip", offsetof(vcpu_guest_context_t, user_regs.rip));
+	entry("rflags", offsetof(vcpu_guest_context_t, user_regs.rflags));
+	entry("rsp", offsetof(vcpu_guest_context_t, user_regs.rsp));
+	entry("cr0", offsetof(vcpu_guest_context_t, ctrlreg[0]));
+	entry("cr2", offsetof(vcpu_guest_context_t, ctrlreg[2]));
+	entry("cr3", offsetof(vcpu_guest_context_t, ctrlreg[3]));
+	entry("cr4", offsetof(vcpu_guest_context_t, ctrlreg[4]));
+	entry("dr0", offsetof(vcpu_guest_context_t, debugreg[0]));
+	entry("dr1", offsetof(vcpu_guest_context_t, debugreg[1]));
+	entry("dr2", offsetof(vcpu_guest_context_t, debugreg[2]));
+	entry("dr3", offsetof(vcpu_guest_context_t, debugreg[3]));
+	entry("dr6", offsetof(vcpu_guest_context_t, debugreg[6]));
+	entry("dr7", offsetof(vcpu_guest_context_t, debugreg[7]));
+	OFFSET(vcpu_guest_context_t, fs_base);
+	OFFSET(vcpu_guest_context_t, gs_base_kernel);
+	OFFSET(vcpu_guest_context_t, gs_base_user);
+	end();
+
+	begin("vcpuSelectors");
+	entry("cs", offsetof(vcpu_guest_context_t, user_regs.cs));
+	entry("ss", offsetof(vcpu_guest_context_t, user_regs.ss));
+	end();
+
 	begin("trapInfo");
 	entry("size", sizeof(struct trap_info));
 	entry("count", sizeof(((vcpu_guest_context_t *)0)->trap_ctxt) /

@@ -48,4 +48,6 @@ export interface PrintedEvent {
   readonly finding?: PrintedFinding;
   readonly unreadable?: PrintedUnreadable;
   readonly response?: string;
+  /** Of a response: where evidence was kept. */
+  readonly evidence?: string;
 }
