@@ -1,3 +1,4 @@
+import type { TableLoad } from "../xen/protection.ts";
 import type { Rule } from "./rules.ts";
 
 /**
@@ -112,4 +113,11 @@ export interface Detector {
    * @throws {UnreadableMemoryError} If it cannot tell anything more
    */
   check(full: boolean): Iterable<Told>;
+  /**
+   * Judges the load of a descriptor table before it happens.
+   *
+   * @returns Nothing if it may happen
+   * @throws {UnreadableMemoryError} If it cannot tell
+   */
+  judgeLoad?(load: TableLoad): Finding | undefined;
 }

@@ -11,6 +11,7 @@
 #include "traps.h"
 
 #define WORD_SIZE sizeof(uint64_t)
+#define STORM_READINGS 1000
 
 extern char empty_start[], empty_end[];
 
@@ -161,6 +162,27 @@ static long mute_attack(void)
     return platform->text_is_read_only ? code_attack_store() : data_attack();
 }
 
+/* As mute_attack; the kernel's own table of handlers stays as it is. */
+static long idt_attack(void)
+{
+    long result = platform->move_page_faults();
+
+    return result ? result : code_attack_store();
+}
+
+/* Proves nothing, but a monitor that is told of each reading is kept busy. */
+static long idt_storm(void)
+{
+    struct {
+        uint16_t limit;
+        uint64_t base;
+    } __attribute__((packed)) pointer;
+
+    for (unsigned i = 0; i < STORM_READINGS; i++)
+        asm volatile("sidt %0" : "=m"(pointer));
+    return 0;
+}
+
 #define ATTACK(function) {#function, function}
 
 static const struct {
@@ -178,6 +200,8 @@ static const struct {
     ATTACK(code_attack_alias),
     ATTACK(data_attack_swap),
     ATTACK(mute_attack),
+    ATTACK(idt_attack),
+    ATTACK(idt_storm),
 };
 
 bool attack_by_name(const char *name, char *answer)
