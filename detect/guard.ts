@@ -213,7 +213,7 @@ export class Guard {
       registers: {
         bits: PROTECTING_BITS,
         mayChange: (change) => this.#mayChange(change),
-        mayLoad: (load) => this.#judgeLoad(load) === undefined,
+        mayLoad: (load) => this.#mayLoad(load),
         denied: (load) => this.#denied(load),
         loadedUnread: () => this.#loadedUnread(),
         unwatched: (reason) =>
@@ -446,6 +446,16 @@ export class Guard {
     if (this.#stops) this.#guest.hold();
     this.#tellStopped(finding, ran);
     return false;
+  }
+
+  /** Judges the load of a descriptor table; the guest may not be paused. */
+  #mayLoad(load: TableLoad): boolean {
+    try {
+      return this.#judgeLoad(load) === undefined;
+    } catch (error) {
+      this.#options.failed(error);
+      return true;
+    }
   }
 
   /** What cannot be told now, the next pass tells. */

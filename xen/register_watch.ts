@@ -20,10 +20,10 @@ const MSRS = {
 } as const;
 
 /**
- * Accesses to descriptor table registers in a second that are no loads of a
- * table. A processor that comes up makes less than 10. A process can make as
- * many as it likes, and its virtual CPU, with all that runs there, waits each
- * time.
+ * Accesses to descriptor table registers in a second that load no table, or one
+ * that cannot be told. A processor that comes up makes less than 10. A process
+ * can make as many as it likes, and its virtual CPU, with all that runs there,
+ * waits each time.
  */
 const MAX_ACCESSES = 50;
 
@@ -108,15 +108,18 @@ export class RegisterWatch implements EventListener {
     if (writes && (register === "idt" || register === "gdt")) {
       return this.#answerLoad(event, register);
     }
-    if (!this.#accesses.next() && this.#tellsTables) {
-      this.#tellsTables = false;
-      endTableEvents(this.#host, this.#domain);
-      this.#listener.unwatched(
-        `the guest used such registers more than ${MAX_ACCESSES} times in a ` +
-          "second",
-      );
-    }
+    this.#countAccess();
     return "emulate";
+  }
+
+  #countAccess(): void {
+    if (this.#accesses.next() || !this.#tellsTables) return;
+    this.#tellsTables = false;
+    endTableEvents(this.#host, this.#domain);
+    this.#listener.unwatched(
+      `the guest used such registers more than ${MAX_ACCESSES} times in a ` +
+        "second",
+    );
   }
 
   #answerLoad(
@@ -127,6 +130,7 @@ export class RegisterWatch implements EventListener {
     const read = readTableLoad(view, register, this.#read);
     const listener = this.#listener;
     if (read === undefined) {
+      this.#countAccess();
       this.#goneOn.then(vcpu, ip, () => listener.loadedUnread());
       return "emulate";
     }

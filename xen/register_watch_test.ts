@@ -228,6 +228,17 @@ Deno.test("a process that reads such registers without end is not asked about fo
   events[Symbol.dispose]();
 });
 
+Deno.test("a kernel that loads what nobody can read without end is not looked at for long", () => {
+  using _clock = new FakeClock();
+  const { xen, events, memory, access } = setUp();
+  memory.readable = false;
+  for (let time = 0; time < 50; time++) access(VM_EVENT_DESC_IDTR);
+  assertEquals(xen.calls.includes("tell no tables"), false);
+  access(VM_EVENT_DESC_IDTR);
+  assertEquals(xen.calls.includes("tell no tables"), true);
+  events[Symbol.dispose]();
+});
+
 Deno.test("a process that reads such registers now and then is no trouble", () => {
   using clock = new FakeClock();
   const { events, told, access } = setUp();
