@@ -20,6 +20,7 @@ export type ReadThrough = (
 
 /** What a virtual CPU is about to load. */
 export interface ReadLoad {
+  readonly register: "idt" | "gdt";
   readonly value: DescriptorTable;
   /** Guest virtual address of the instruction after it */
   readonly next: bigint;
@@ -33,16 +34,14 @@ const LONG_CODE = 1 << 9;
 const OPERAND = 10;
 
 /**
- * Reads what a virtual CPU, which waits before it loads a descriptor table
- * register, is about to load. Another one may change it in that moment.
+ * Reads which descriptor table a virtual CPU, which waits before an instruction,
+ * is about to load. Another one may change all that in that moment.
  *
  * @param view Raw `struct hvm_hw_cpu`
- * @param register The one that it loads
- * @returns Nothing if that cannot be told
+ * @returns Nothing if it loads none, or that cannot be told
  */
 export function readTableLoad(
   view: DataView,
-  register: "idt" | "gdt",
   read: ReadThrough,
 ): ReadLoad | undefined {
   const u64 = (at: number) => view.getBigUint64(at, true);
@@ -54,10 +53,11 @@ export function readTableLoad(
   const { ip } = registers;
   try {
     const instruction = decodeTableLoad(readCode(read, root, ip), registers);
-    if (instruction?.register !== register) return undefined;
+    if (instruction === undefined) return undefined;
     const bytes = read(root, instruction.operand, OPERAND);
     const operand = new DataView(bytes.buffer, bytes.byteOffset);
     return {
+      register: instruction.register,
       value: {
         base: operand.getBigUint64(2, true),
         limit: operand.getUint16(0, true),

@@ -103,13 +103,32 @@ export class RegisterWatch implements EventListener {
     return may ? "go on" : "deny";
   }
 
-  #answerAccess(event: TableEvent): VmAnswer {
-    const { register, writes } = event;
-    if (writes && (register === "idt" || register === "gdt")) {
-      return this.#answerLoad(event, register);
+  /**
+   * The instruction itself says what it is: Xen's word comes from what the
+   * processor says of it, which is wrong in Bochs.
+   */
+  #answerAccess(
+    { vcpu, ip, register: accessed, writes }: TableEvent,
+  ): VmAnswer {
+    const view = this.#host.control.hvmCpu(this.#domain, vcpu);
+    const load = readTableLoad(view, this.#read);
+    const listener = this.#listener;
+    if (load === undefined) {
+      const loads = writes && (accessed === "idt" || accessed === "gdt");
+      if (loads) this.#goneOn.then(vcpu, ip, () => listener.loadedUnread());
+      this.#countAccess();
+      return "emulate";
     }
-    this.#countAccess();
-    return "emulate";
+    const { register, value, next } = load;
+    const passOver = { goOnAt: next };
+    const { [register]: before } = decodeHvmCpu(vcpu, view);
+    const same = value.base === before?.base && value.limit === before.limit;
+    // Emulated, it could be another one by then
+    if (same) return passOver;
+    const asked = { vcpu, ip, register, value };
+    if (listener.mayLoad(asked)) return "emulate";
+    this.#goneOn.then(vcpu, ip, () => listener.denied(asked));
+    return passOver;
   }
 
   #countAccess(): void {
@@ -120,30 +139,6 @@ export class RegisterWatch implements EventListener {
       `the guest used such registers more than ${MAX_ACCESSES} times in a ` +
         "second",
     );
-  }
-
-  #answerLoad(
-    { vcpu, ip }: TableEvent,
-    register: "idt" | "gdt",
-  ): VmAnswer {
-    const view = this.#host.control.hvmCpu(this.#domain, vcpu);
-    const read = readTableLoad(view, register, this.#read);
-    const listener = this.#listener;
-    if (read === undefined) {
-      this.#countAccess();
-      this.#goneOn.then(vcpu, ip, () => listener.loadedUnread());
-      return "emulate";
-    }
-    const { value, next } = read;
-    const passOver = { goOnAt: next };
-    const { [register]: before } = decodeHvmCpu(vcpu, view);
-    const same = value.base === before?.base && value.limit === before.limit;
-    // Emulated, it could be another one by then
-    if (same) return passOver;
-    const load = { vcpu, ip, register, value };
-    if (listener.mayLoad(load)) return "emulate";
-    this.#goneOn.then(vcpu, ip, () => listener.denied(load));
-    return passOver;
   }
 
   ending(): void {

@@ -26,6 +26,8 @@ const { VM_EVENT_DESC_IDTR, VM_EVENT_DESC_GDTR, VM_EVENT_DESC_LDTR } =
 /** lidt (%rdx) and lgdt (%rdx), and what they load */
 const LIDT = [0x0f, 0x01, 0x1a];
 const LGDT = [0x0f, 0x01, 0x12];
+/** sidt (%rdx) */
+const SIDT = [0x0f, 0x01, 0x0a];
 const OPERAND = 0xffff_c900_0000_4000n;
 const LIMIT = 0xfff;
 const OWN = 0xffff_fe00_0000_0000n;
@@ -192,9 +194,7 @@ Deno.test("a load that nobody can read happens, and has the guest looked at", as
   using _events = events;
   memory.readable = false;
   access(VM_EVENT_DESC_IDTR);
-  memory.readable = true;
-  memory.code = LGDT;
-  access(VM_EVENT_DESC_IDTR);
+  access(VM_EVENT_DESC_GDTR);
   assertEquals(xen.answers, [[1, PAUSED | EMULATE], [1, PAUSED | EMULATE]]);
   await waitForAll();
   assertEquals(loads, []);
@@ -202,8 +202,9 @@ Deno.test("a load that nobody can read happens, and has the guest looked at", as
 });
 
 Deno.test("what reads a register, or uses another one, happens unasked", () => {
-  const { xen, events, loads, access } = setUp();
+  const { xen, events, loads, memory, access } = setUp();
   using _events = events;
+  memory.code = SIDT;
   access(VM_EVENT_DESC_IDTR, false);
   access(VM_EVENT_DESC_LDTR);
   assertEquals(loads, []);
@@ -212,7 +213,8 @@ Deno.test("what reads a register, or uses another one, happens unasked", () => {
 
 Deno.test("a process that reads such registers without end is not asked about for long", () => {
   using _clock = new FakeClock();
-  const { xen, events, told, access } = setUp();
+  const { xen, events, told, memory, access } = setUp();
+  memory.code = SIDT;
   for (let time = 0; time < 50; time++) access(VM_EVENT_DESC_IDTR, false);
   assertEquals(told, []);
   assertEquals(xen.calls.includes("tell no tables"), false);
@@ -241,8 +243,9 @@ Deno.test("a kernel that loads what nobody can read without end is not looked at
 
 Deno.test("a process that reads such registers now and then is no trouble", () => {
   using clock = new FakeClock();
-  const { events, told, access } = setUp();
+  const { events, told, memory, access } = setUp();
   using _events = events;
+  memory.code = SIDT;
   for (let time = 0; time < 200; time++) {
     access(VM_EVENT_DESC_IDTR, false);
     clock.pass(25);
@@ -270,4 +273,15 @@ Deno.test("with the events the processor stops telling of tables, and what waits
   events[Symbol.dispose]();
   assertEquals(xen.calls, ["tell no tables", "disable", "enable", "disable"]);
   assertEquals(told.length, 1);
+});
+
+Deno.test("what the instruction loads counts, whatever the processor says of it", () => {
+  const { xen, events, loads, memory, access } = setUp();
+  using _events = events;
+  memory.base = ROGUE;
+  access(VM_EVENT_DESC_LDTR, false);
+  memory.code = LGDT;
+  access(VM_EVENT_DESC_IDTR);
+  assertEquals(loads.map(({ register }) => register), ["idt", "gdt"]);
+  assertEquals(xen.answers, [[1, PAUSED | SET], [1, PAUSED | SET]]);
 });
