@@ -15,6 +15,7 @@ import { addressOf, pointerTo } from "./expected_values.ts";
 import { freshGuest } from "./fresh_guest.ts";
 import { hasJournal } from "./has_journal.ts";
 import { Monitor } from "./monitor.ts";
+import type { PrintedFinding } from "./printed_event.ts";
 import { runXkmon } from "./run_xkmon.ts";
 import { waitUntilUndone } from "./wait_until_undone.ts";
 
@@ -181,12 +182,15 @@ export async function stoppedWriteSteps(
       await using monitor = await Monitor.start(lab, ...GUARD, ...NO_PASSES);
       await monitor.armed(domid);
       const order = await simpleos.send("idt_attack");
+      const isOfTables = ({ rule }: PrintedFinding) => rule.id === "XK-011";
+      await monitor.waitFor(
+        "the load of a table",
+        ({ finding }) => finding && isOfTables(finding),
+      );
       assertEquals((await monitor.response(domid)).response, "pause");
       assertEquals(await simpleos.guest.state(), "--p---");
       // The store after it is stopped by the guest itself, and told or not
-      const found = (await monitor.findings(domid)).filter(({ rule }) =>
-        rule.id === "XK-011"
-      );
+      const found = (await monitor.findings(domid)).filter(isOfTables);
       await assertFindings(found, [{
         rule: "XK-011",
         seen: "stop",
@@ -212,7 +216,6 @@ export async function stoppedWriteSteps(
       await monitor.armed(domid);
       assertEquals(await simpleos.command("idt_storm"), "done");
       await monitor.notice(/descriptor tables are not stopped, but found/);
-      // A second one costs as little as without a monitor
       assertEquals(await simpleos.command("idt_storm"), "done");
       // What was stopped before is found now
       await simpleos.send("idt_attack");
