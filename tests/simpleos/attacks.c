@@ -3,15 +3,18 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "clock.h"
 #include "mm.h"
 #include "platform.h"
 #include "state.h"
 #include "syscalls.h"
 #include "text.h"
 #include "traps.h"
+#include "xenbus.h"
 
 #define WORD_SIZE sizeof(uint64_t)
 #define STORM_READINGS 1000
+#define STORM_STORES 64
 
 extern char empty_start[], empty_end[];
 
@@ -183,6 +186,30 @@ static long idt_storm(void)
     return 0;
 }
 
+/*
+ * Stores into pages that nobody has used yet, then as many into a page that a monitor closes,
+ * which change nothing, and tells the store how long each took.
+ */
+static long write_storm(void)
+{
+    volatile uint64_t *pages[STORM_STORES];
+    uint64_t start, middle;
+
+    for (unsigned i = 0; i < STORM_STORES; i++)
+        pages[i] = mm_allocate_page();
+    start = clock_system_time();
+    for (unsigned i = 0; i < STORM_STORES; i++)
+        *pages[i] = 0;
+    middle = clock_system_time();
+    for (unsigned i = 0; i < STORM_STORES; i++)
+        *table_slot(page_of(sys_call_table)) = (uint64_t)shutdown;
+    xenbus_write_number("data/storm-table", clock_system_time() - middle);
+    xenbus_write_number("data/storm-pages", middle - start);
+    for (unsigned i = 0; i < STORM_STORES; i++)
+        mm_free_page((void *)pages[i]);
+    return 0;
+}
+
 #define ATTACK(function) {#function, function}
 
 static const struct {
@@ -202,6 +229,7 @@ static const struct {
     ATTACK(mute_attack),
     ATTACK(idt_attack),
     ATTACK(idt_storm),
+    ATTACK(write_storm),
 };
 
 bool attack_by_name(const char *name, char *answer)
