@@ -3,14 +3,22 @@ import type {
   DescriptorTable,
   HvmCpuState,
 } from "../guestos/cpu_state.ts";
+import type { Profile } from "../guestos/profile.ts";
 import type { SymbolTable } from "../guestos/symbol_table.ts";
+import type { TableLoad } from "../xen/protection.ts";
 import type { Detector, Finding, Told } from "./finding.ts";
 import { type Guest, PAGE_SIZE } from "./guest.ts";
+import { littleEndian } from "./little_endian.ts";
 import { rules } from "./rules.ts";
 import { tellUnreadable } from "./tell_unreadable.ts";
 
 const PAGE_BYTES = BigInt(PAGE_SIZE);
 const DESCRIPTOR_SIZE = 8;
+/**
+ * Bytes of one gate of an interrupt table. A table that is shorter leads
+ * nowhere: kernels load one to have the processor reset itself
+ */
+const GATE_SIZE = 16;
 /** Largest table, bytes */
 const MAX_LIMIT = 0xffff;
 /**
@@ -47,23 +55,25 @@ export class DescriptorTables implements Detector {
   #settled: Pick<Guest, "cpus">;
   #symbols: SymbolTable;
   #idt: bigint | undefined;
+  #isOnline: Profile["isOnline"];
   /** By virtual CPU; filled when it is first seen */
   #baselines = new Map<number, Baseline>();
 
   /**
    * @param settled The virtual CPUs that are judged
-   * @param idt Guest virtual address of the kernel's interrupt table
+   * @param profile Where the kernel's interrupt table is and which virtual CPUs
+   *   are up, as far as that is known
    */
   constructor(
     guest: Guest,
     settled: Pick<Guest, "cpus">,
-    symbols: SymbolTable,
-    idt: bigint | undefined,
+    { symbols, idt, isOnline }: Pick<Profile, "symbols" | "idt" | "isOnline">,
   ) {
     this.#guest = guest;
     this.#settled = settled;
     this.#symbols = symbols;
     this.#idt = idt;
+    this.#isOnline = isOnline;
   }
 
   *check(): Generator<Told> {
@@ -81,11 +91,9 @@ export class DescriptorTables implements Detector {
     const { vcpu, idt } = cpu;
     const baseline = this.#baselines.get(vcpu) ?? this.#take(cpu);
     for (const name of TABLES) {
-      const { base, limit } = cpu[name];
+      const { base } = cpu[name];
       const before = baseline.tables[name];
-      const isSame = base === before.base ||
-        name === "gdt" && this.#isMapping(base, baseline);
-      if (isSame && limit === before.limit) continue;
+      if (this.#isTrusted(name, cpu[name], baseline)) continue;
       yield this.#finding(
         `${name.toUpperCase()}R of vCPU ${vcpu}`,
         base,
@@ -122,6 +130,45 @@ export class DescriptorTables implements Detector {
         key: `${this.rule.id} ${vcpu} GDT ${index} ${found.toHex()}`,
       };
     }
+  }
+
+  judgeLoad(
+    { vcpu, ip, register, value }: TableLoad,
+  ): Finding | undefined {
+    const baseline = this.#baselines.get(vcpu);
+    // One that comes up loads what the boot needs, and says so all that time
+    const judged = baseline !== undefined && this.#isOnline?.(vcpu) !== false;
+    const mayBe = !judged || value.limit < GATE_SIZE - 1 ||
+      this.#isTrusted(register, value, baseline);
+    if (mayBe) return undefined;
+    const { base } = value;
+    const name = `${register.toUpperCase()}R of vCPU ${vcpu}`;
+    return {
+      ...this.#finding(
+        name,
+        base,
+        `${name} was to be changed to 0x${base.toString(16)}, and is not`,
+      ),
+      seen: "stop",
+      expected: littleEndian(baseline.tables[register].base),
+      attempted: littleEndian(base),
+      ip,
+      ipSymbol: this.#symbols.describe(ip),
+      key: `${this.rule.id} stop ${vcpu} ${register} ${base.toString(16)} ${
+        ip.toString(16)
+      }`,
+    };
+  }
+
+  #isTrusted(
+    name: TableName,
+    { base, limit }: DescriptorTable,
+    baseline: Baseline,
+  ): boolean {
+    const before = baseline.tables[name];
+    const isSame = base === before.base ||
+      name === "gdt" && this.#isMapping(base, baseline);
+    return isSame && limit === before.limit;
   }
 
   /** Linux has a writable mapping of each table too, and uses it at times. */

@@ -25,11 +25,15 @@ function setUp({ knowsIdt = true } = {}) {
   const symbols = new SymbolTable([
     { name: "idt_table", address: OWN_IDT, size: 4096 },
   ]);
+  const online = new Set([0]);
   const tables = new DescriptorTables(
     guest,
     guest,
-    symbols,
-    knowsIdt ? OWN_IDT : undefined,
+    {
+      symbols,
+      ...(knowsIdt ? { idt: OWN_IDT } : {}),
+      isOnline: (vcpu) => online.has(vcpu),
+    },
   );
   const look = () =>
     [...tables.check()].map((told) =>
@@ -39,7 +43,7 @@ function setUp({ knowsIdt = true } = {}) {
         ? told.summary
         : told.by
     );
-  return { guest, tables, look };
+  return { guest, tables, look, online };
 }
 
 Deno.test("tables that stay as they were give no finding", () => {
@@ -204,4 +208,87 @@ Deno.test("processors whose tables are not known, and PV ones, are not judged", 
   const { guest, tables } = setUp();
   guest.setCpus([hvmCpu(), ...new KernelGuest().cpus]);
   assertEquals([...tables.check()], []);
+});
+
+/** Judges a load on virtual CPU 0, after the first look. */
+function setUpLoads() {
+  const settings = setUp();
+  settings.look();
+  const judge = (
+    register: "idt" | "gdt",
+    base: bigint,
+    limit: number,
+    vcpu = 0,
+  ) =>
+    settings.tables.judgeLoad({
+      vcpu,
+      ip: OWN_IDT + 8n,
+      register,
+      value: { base, limit },
+    });
+  return { ...settings, judge };
+}
+
+Deno.test("the load of another table is told with all that it says", () => {
+  const { judge } = setUpLoads();
+  const finding = judge("idt", OTHER, 0xfff);
+  assertEquals(
+    [
+      finding?.rule.id,
+      finding?.seen,
+      finding?.what,
+      finding?.address,
+      finding?.ipSymbol,
+      finding?.expected?.toHex(),
+      finding?.attempted?.toHex(),
+      finding?.summary,
+    ],
+    [
+      "XK-011",
+      "stop",
+      "IDTR of vCPU 0",
+      OTHER,
+      "idt_table+0x8",
+      "0000000000feffff",
+      "000000008088ffff",
+      "IDTR of vCPU 0 was to be changed to 0xffff888000000000, and is not",
+    ],
+  );
+  assertEquals(judge("gdt", OTHER, 0x7f)?.what, "GDTR of vCPU 0");
+});
+
+Deno.test("a table of another length is another one", () => {
+  const { judge } = setUpLoads();
+  assertEquals(judge("idt", IDT, 0xffff)?.rule.id, "XK-011");
+  assertEquals(judge("gdt", GDT, 0xff)?.rule.id, "XK-011");
+});
+
+Deno.test("the tables that a processor had may be loaded again, by another mapping too", () => {
+  const { guest, judge } = setUpLoads();
+  assertEquals(judge("idt", IDT, 0xfff), undefined);
+  assertEquals(judge("gdt", GDT, 0x7f), undefined);
+  guest.mapFrame(ALIAS, guest.frame(GDT), true);
+  assertEquals(judge("gdt", ALIAS, 0x7f), undefined);
+  assertEquals(judge("gdt", ALIAS + 0x1000n, 0x7f)?.rule.id, "XK-011");
+  // Of an interrupt table there is one mapping
+  guest.mapFrame(ALIAS, guest.frame(IDT), true);
+  assertEquals(judge("idt", ALIAS, 0xfff)?.rule.id, "XK-011");
+});
+
+Deno.test("a table without a gate may be loaded: it leads nowhere, and the machine resets itself", () => {
+  const { judge } = setUpLoads();
+  assertEquals(judge("idt", 0n, 0), undefined);
+  assertEquals(judge("idt", OTHER, 14), undefined);
+  assertEquals(judge("idt", OTHER, 15)?.rule.id, "XK-011");
+});
+
+Deno.test("a processor that comes up loads what it needs", () => {
+  const { judge, online } = setUpLoads();
+  // Never seen
+  assertEquals(judge("idt", OTHER, 0xfff, 1), undefined);
+  // Seen before, and down since
+  online.delete(0);
+  assertEquals(judge("idt", OTHER, 0xfff), undefined);
+  online.add(0);
+  assertEquals(judge("idt", OTHER, 0xfff)?.rule.id, "XK-011");
 });

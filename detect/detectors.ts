@@ -39,10 +39,10 @@ export function stateDetectors(
   profile: Profile,
   standsStill: boolean,
 ): Detector[] {
-  const { symbols, codeMap, loadedCode, entryPoints, idt } = profile;
+  const { symbols, codeMap, loadedCode, entryPoints } = profile;
   const detectors: Detector[] = [
     new ControlRegisters(settled),
-    new DescriptorTables(guest, settled, symbols, idt),
+    new DescriptorTables(guest, settled, profile),
   ];
   if (entryPoints !== undefined) {
     detectors.push(new SystemCallEntry(settled, symbols, entryPoints));

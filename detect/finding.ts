@@ -1,4 +1,5 @@
 import type { WritableGuest } from "./guest.ts";
+import type { TableLoad } from "../xen/protection.ts";
 import type { Rule } from "./rules.ts";
 
 /**
@@ -124,4 +125,11 @@ export interface Detector {
   check(full: boolean): Iterable<Told>;
   /** How a finding of it can be put right, if it can. */
   remedy?(finding: Finding): Remedy | undefined;
+  /**
+   * Judges the load of a descriptor table before it happens.
+   *
+   * @returns Nothing if it may happen
+   * @throws {UnreadableMemoryError} If it cannot tell
+   */
+  judgeLoad?(load: TableLoad): Finding | undefined;
 }

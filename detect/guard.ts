@@ -1,3 +1,4 @@
+import { UnreadableMemoryError } from "../guestos/memory.ts";
 import type { Profile } from "../guestos/profile.ts";
 import { attributeMethods } from "./attribute_method.ts";
 import { PROTECTING_BITS } from "./control_registers.ts";
@@ -17,6 +18,7 @@ import type {
   RegisterChange,
   Rung,
   StoppedWrite,
+  TableLoad,
 } from "../xen/protection.ts";
 import { type Guest, PAGE_SIZE, type WritableGuest } from "./guest.ts";
 import { Incidents } from "./incidents.ts";
@@ -260,8 +262,22 @@ export class Guard {
       pauses: this.#stops,
     };
     if (!this.#options.rungs.includes("trap")) return listener;
-    const mayChange = (change: RegisterChange) => this.#mayChange(change);
-    return { ...listener, registers: { bits: PROTECTING_BITS, mayChange } };
+    return {
+      ...listener,
+      registers: {
+        bits: PROTECTING_BITS,
+        mayChange: (change) => this.#mayChange(change),
+        mayLoad: (load) => this.#mayLoad(load),
+        denied: (load) => this.#denied(load),
+        loadedUnread: () => this.#loadedUnread(),
+        unwatched: (reason) =>
+          this.#report({
+            type: "notice",
+            text: "loads of descriptor tables are not stopped, but found at " +
+              `the next pass: ${reason}`,
+          }),
+      },
+    };
   }
 
   /** Whether an attack may stop the guest. */
@@ -504,6 +520,50 @@ export class Guard {
     if (this.#stops) this.#holdToLook();
     this.#tellStopped(finding, ran);
     return false;
+  }
+
+  /** Judges the load of a descriptor table; the guest may not be paused. */
+  #mayLoad(load: TableLoad): boolean {
+    try {
+      return this.#judgeLoad(load) === undefined;
+    } catch (error) {
+      this.#options.failed(error);
+      return true;
+    }
+  }
+
+  /** What cannot be told now, the next pass tells. */
+  #judgeLoad(load: TableLoad): Finding | undefined {
+    try {
+      this.#guest.refresh();
+      this.#profile.refresh?.();
+      for (const detector of this.#detectors) {
+        const finding = detector.judgeLoad?.(load);
+        if (finding !== undefined) return finding;
+      }
+    } catch (error) {
+      if (!(error instanceof UnreadableMemoryError)) throw error;
+    }
+    return undefined;
+  }
+
+  /** Takes a load of a descriptor table that did not happen. */
+  #denied(load: TableLoad): void {
+    try {
+      const finding = this.#judgeLoad(load);
+      if (finding === undefined) return;
+      const ran = this.#ran;
+      if (this.#stops) this.#guest.hold();
+      this.#tellStopped(finding, ran);
+    } catch (error) {
+      this.#options.failed(error);
+    }
+  }
+
+  /** Looks where a register leads that was loaded with nobody knows what. */
+  #loadedUnread(): void {
+    if (!this.#booted || this.#detectors.length === 0) return;
+    this.pass().catch(this.#options.failed);
   }
 
   /** @param ran Whether the guest was let run since the last attack */

@@ -14,6 +14,7 @@ import {
   unarmedGuard as setUp,
 } from "./testing/armed_guard.ts";
 import { faultPage } from "./testing/fault_page.ts";
+import { hvmCpu } from "./testing/hvm_cpu.ts";
 import {
   ELSEWHERE,
   LIMITS,
@@ -481,9 +482,9 @@ function watched(setting: GuardSetting = {}, only: readonly Rung[] = rungs) {
 Deno.test("a register's change that weakens the kernel is denied, and pauses the guest", () => {
   const { guest, told } = watched();
   assertEquals(told[0]?.type === "armed" && told[0].registers, true);
-  assertEquals(guest.mayChange!(change(false)), true);
+  assertEquals(guest.registerListener!.mayChange(change(false)), true);
   assertEquals(guest.calls, []);
-  assertEquals(guest.mayChange!(change(true)), false);
+  assertEquals(guest.registerListener!.mayChange(change(true)), false);
   assertEquals(guest.calls, ["pause", "finding", "response"]);
   assertEquals(findings(told), [["XK-013", 0n]]);
 });
@@ -491,22 +492,102 @@ Deno.test("a register's change that weakens the kernel is denied, and pauses the
 Deno.test("a register's change is denied as often as it is tried, and told once", () => {
   const { guest } = watched({ response: "report" });
   for (let tries = 0; tries < 3; tries++) {
-    assertEquals(guest.mayChange!(change(true)), false);
+    assertEquals(guest.registerListener!.mayChange(change(true)), false);
   }
   assertEquals(guest.calls, ["finding"]);
 });
 
 Deno.test("a kernel that boots, or is guarded no more, may change its registers", () => {
   const booting = watched({ booted: false });
-  assertEquals(booting.guest.mayChange!(change(true)), true);
+  assertEquals(booting.guest.registerListener!.mayChange(change(true)), true);
   const { guest, guard } = watched();
   guard.disarm();
-  assertEquals(guest.mayChange!(change(true)), true);
+  assertEquals(guest.registerListener!.mayChange(change(true)), true);
 });
 
 Deno.test("an operator who wants no trap has no registers watched", () => {
   const { guest } = watched({}, ["gate", "poll"]);
-  assertEquals(guest.mayChange, undefined);
+  assertEquals(guest.registerListener, undefined);
+});
+
+/** A virtual CPU with its tables in the guarded kernel. */
+const CPU = hvmCpu({
+  idt: { base: LIMITS, limit: 0xfff },
+  gdt: { base: LIMITS, limit: 0x7f },
+});
+
+/** The same as `watched` with a virtual CPU that has descriptor tables. */
+function withTables(setting: Setting = {}) {
+  const settings = setUp(setting);
+  Object.assign(settings.guest, { cpus: [CPU], watchesRegisters: true });
+  settings.guard.arm();
+  settings.guest.calls.length = 0;
+  const load = (base: bigint) =>
+    ({
+      vcpu: 0,
+      ip: TEXT + 0x14n,
+      register: "idt",
+      value: { base, limit: 0xfff },
+    }) as const;
+  return { ...settings, load };
+}
+
+Deno.test("another table is not loaded, which is told and pauses the guest when that is safe", () => {
+  const { guest, told, load } = withTables();
+  const { registerListener: registers } = guest;
+  assertEquals(registers!.mayLoad(load(LIMITS)), true);
+  assertEquals(registers!.mayLoad(load(TABLE)), false);
+  assertEquals(guest.calls, []);
+  registers!.denied(load(TABLE));
+  assertEquals(guest.calls, ["pause", "finding", "response"]);
+  assertEquals(findings(told), [["XK-011", TABLE]]);
+});
+
+Deno.test("a kernel that boots, or is guarded no more, may load its tables", () => {
+  const booting = withTables({ booted: false });
+  const { load } = booting;
+  assertEquals(booting.guest.registerListener!.mayLoad(load(TABLE)), true);
+  const { guest, guard } = withTables();
+  guard.disarm();
+  guest.calls.length = 0;
+  assertEquals(guest.registerListener!.mayLoad(load(TABLE)), true);
+  guest.registerListener!.denied(load(TABLE));
+  guest.registerListener!.loadedUnread();
+  assertEquals(guest.calls, []);
+  assertEquals(guard.passes, 0);
+});
+
+Deno.test("a table of which nobody could read where it is is found by a look at once", () => {
+  const { guest, guard, told } = withTables();
+  Object.assign(guest, {
+    cpus: [{ ...CPU, idt: { base: TABLE, limit: 0xfff } }],
+  });
+  guest.registerListener!.loadedUnread();
+  assertEquals(guard.passes, 1);
+  assertEquals(findings(told), [["XK-011", TABLE]]);
+});
+
+Deno.test("loads that are not stopped any more are told of", () => {
+  const { guest, told } = withTables();
+  guest.registerListener!.unwatched("the reason");
+  const last = told.at(-1);
+  assertEquals(
+    last?.type === "notice" && last.text,
+    "loads of descriptor tables are not stopped, but found at the next pass: " +
+      "the reason",
+  );
+});
+
+Deno.test("an error that a denied load leads to is not kept quiet", () => {
+  const { guest, load } = withTables();
+  guest.hold = () => {
+    throw new Error("No space left on device");
+  };
+  assertThrows(
+    () => guest.registerListener!.denied(load(TABLE)),
+    Error,
+    "No space left",
+  );
 });
 
 Deno.test("a finding is told before a pause that cannot be noted", async () => {

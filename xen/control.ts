@@ -259,6 +259,21 @@ export class XenControl implements Disposable {
   }
 
   /**
+   * Tells each access to a descriptor table register before it happens, or none
+   * any more. One that is told happens only if the answer has it emulated.
+   *
+   * @throws {XenError} If Xen refuses: EEXIST if it is so already, EOPNOTSUPP
+   *   on processors that cannot
+   */
+  tellDescriptorTables(domain: number, tell: boolean): void {
+    const { xc_monitor_descriptor_access } = this.#library.symbols;
+    this.#check(
+      "xc_monitor_descriptor_access",
+      xc_monitor_descriptor_access(this.#handle, domain, tell),
+    );
+  }
+
+  /**
    * Tells each single step of a virtual CPU that an answer has made step.
    *
    * @throws {XenError} If Xen refuses: EOPNOTSUPP on processors of AMD

@@ -279,6 +279,18 @@ Deno.test("changes of registers are told, and can be denied", () => {
   assertThrows(() => control.tellMsr(3, 0x10), XenError);
 });
 
+Deno.test("accesses to descriptor tables are told, until they are not", () => {
+  using control = new XenControl(libraries, [paths.current]);
+  for (const tell of [true, false]) {
+    control.tellDescriptorTables(3, tell);
+    const error = assertThrows(
+      () => control.tellDescriptorTables(3, tell),
+      XenError,
+    );
+    assertEquals(error.code, "EEXIST");
+  }
+});
+
 Deno.test("steps are told, and end", () => {
   using control = new XenControl(libraries, [paths.current]);
   control.tellSteps(3);
@@ -353,6 +365,10 @@ Deno.test("what is asked of a domain that is gone fails with Xen's error", async
       () => control.tellControlRegister(4, "cr0", 1n << 16n),
     ],
     ["xc_monitor_mov_to_msr", () => control.tellMsr(4, 0xc000_0082)],
+    [
+      "xc_monitor_descriptor_access",
+      () => control.tellDescriptorTables(4, true),
+    ],
     ["xc_monitor_singlestep", () => control.tellSteps(4)],
     ["xc_domain_debug_control", () => control.endSteps(4, 0)],
     ["xc_set_mem_access_multi", () => control.setAccess(4, [1n], "rwx")],

@@ -6,14 +6,20 @@ export const BACK_OFF_MS = 100;
 
 /** Counts the events of a guest, second by second. */
 export class EventRate {
+  #limit: number;
   #second = 0;
   #count = 0;
 
-  /** Counts one more; returns whether it can be taken at once. */
+  /** @param limit Events a second that are not too many */
+  constructor(limit = MAX_EVENTS_PER_SECOND) {
+    this.#limit = limit;
+  }
+
+  /** Counts one more; returns whether that is not one too many. */
   next(): boolean {
     const second = Math.floor(performance.now() / 1000);
     this.#count = second === this.#second ? this.#count + 1 : 1;
     this.#second = second;
-    return this.#count <= MAX_EVENTS_PER_SECOND;
+    return this.#count <= this.#limit;
   }
 }

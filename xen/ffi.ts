@@ -155,6 +155,14 @@ export const xenctrl = {
     ],
     result: "i32",
   },
+  xc_monitor_descriptor_access: {
+    parameters: [
+      "pointer", // xc_interface *xch
+      "u32", // uint32_t domain_id
+      "bool", // bool enable
+    ],
+    result: "i32",
+  },
   xc_domctl: {
     parameters: [
       "pointer", // xc_interface *xch

@@ -173,7 +173,13 @@ export class HvmGuest extends DomainGuest<HvmCpuState> {
     try {
       const events = this.#openEvents();
       const { host, domain } = this;
-      this.#watch = new RegisterWatch(host, domain.id, events, registers);
+      this.#watch = new RegisterWatch(
+        host,
+        domain.id,
+        events,
+        registers,
+        (...place) => this.readThrough(...place),
+      );
     } catch (error) {
       if (this.#trap === undefined) this.#endEvents();
       throw error;

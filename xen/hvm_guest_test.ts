@@ -103,6 +103,21 @@ Deno.test("memory is read through the page tables of the first CPU", () => {
   assertThrows(() => guest.read(START + 4095n, 2), UnreadableMemoryError);
 });
 
+Deno.test("memory is read through any page tables as well", () => {
+  using setting = new Setting();
+  const { machine } = setting;
+  const guest = setting.guest();
+  const root = machine.allocate();
+  const frame = machine.map(root, START);
+  machine.bytes(frame).fill(2);
+  assertEquals(guest.readThrough(root, START, 2), Uint8Array.of(2, 2));
+  assertEquals(guest.read(START, 2), Uint8Array.of(1, 1));
+  assertThrows(
+    () => guest.readThrough(root, START + 4095n, 2),
+    UnreadableMemoryError,
+  );
+});
+
 Deno.test("refreshing looks at the CPUs anew, and nothing else does", () => {
   using setting = new Setting();
   setting.set(hvmCpu.rip, 5n);
@@ -193,10 +208,11 @@ function watched(setting: Setting) {
   const monitor = new MonitorHost();
   const { control } = setting.xen.host;
   const { host: events } = monitor;
+  const { hvmCpu: _, ...ofEvents } = events.control;
   const host = {
     ...setting.xen.host,
     libraries: events.libraries,
-    control: Object.assign(Object.create(control), events.control),
+    control: Object.assign(Object.create(control), ofEvents),
   } as XenHost;
   const guest = () => setting.guest(host, monitor.loop);
   return { monitor, host, guest };
@@ -209,6 +225,10 @@ const LISTENER = {
   registers: {
     bits: { cr0: 1n, cr4: 2n },
     mayChange: ({ register }: RegisterChange) => register !== "cr0",
+    mayLoad: () => true,
+    denied: () => {},
+    loadedUnread: () => {},
+    unwatched: () => {},
   },
 };
 
@@ -249,6 +269,7 @@ Deno.test("the watch of a monitor that was killed is ended by the next one", () 
   monitor.calls.length = 0;
   assertEquals(guest().recover(false), "its registers may change again");
   assertEquals(monitor.calls, [
+    "tell no tables",
     "disable",
     "end 0",
     "end 1",

@@ -180,6 +180,8 @@ export const vmEvent = {
   msr: 24, // u64, u.mov_to_msr
   msr_new: 32, // u64
   msr_old: 40, // u64
+  descriptor: 40, // u8, u.desc_access, VM_EVENT_DESC_*
+  desc_is_write: 41, // u8
   rip: 208, // u64, data.regs.x86
 } as const;
 
@@ -216,16 +218,29 @@ export const pollfd = {
  */
 export const hvmCpu = {
   code: 2, // HVM_SAVE_CODE(CPU)
+  rax: 512, // u64
+  rbx: 520, // u64
+  rcx: 528, // u64
+  rdx: 536, // u64
+  rbp: 544, // u64
+  rsi: 552, // u64
+  rdi: 560, // u64
+  rsp: 568, // u64
+  r8: 576, // u64, and those up to r15 behind it
   rip: 640, // u64
   cr0: 656, // u64
   cr3: 672, // u64
   cr4: 680, // u64
   idtr_limit: 800, // u32
   gdtr_limit: 804, // u32
+  fs_base: 832, // u64
+  gs_base: 840, // u64
   idtr_base: 872, // u64
   gdtr_base: 880, // u64
+  cs_arbytes: 888, // u32, without the four bits of the limit among them
   sysenter_eip: 936, // u64
   msr_lstar: 960, // u64
   msr_star: 968, // u64
   msr_cstar: 976, // u64
+  msr_efer: 992, // u64
 } as const;

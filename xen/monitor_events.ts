@@ -1,3 +1,4 @@
+import { XenError } from "./errors.ts";
 import type { EventLoop } from "./event_loop.ts";
 import type { XenHost } from "./host.ts";
 import { MonitorRing } from "./monitor_ring.ts";
@@ -11,10 +12,18 @@ import type { GatedDomain } from "./write_gate.ts";
  */
 export const MAX_EVENT_VCPUS = 7;
 
+/** What becomes of events that no listener is there for, as far as they cannot go on. */
+const UNASKED: Readonly<Partial<Record<VmEvent["kind"], VmAnswer>>> = {
+  "step": "end steps",
+  "descriptor table": "emulate",
+};
+
 /** Who waits for events of a guest. */
 export interface EventListener {
   /** Answers an event; nothing if it is not for this one */
   answer(event: VmEvent): VmAnswer | undefined;
+  /** Events end: what is told is to end before */
+  ending?(): void;
   /** No event comes any more; virtual CPUs may still wait */
   ended?(): void;
 }
@@ -62,11 +71,12 @@ export class MonitorEvents implements Disposable {
       const answer = listener.answer(event);
       if (answer !== undefined) return answer;
     }
-    return event.kind === "step" ? "end steps" : "go on";
+    return UNASKED[event.kind] ?? "go on";
   }
 
   /** Ends all events; who waits for an answer goes on. */
   [Symbol.dispose](): void {
+    for (const listener of this.#listeners) listener.ending?.();
     this.#ring[Symbol.dispose]();
     for (const listener of this.#listeners) listener.ended?.();
     releaseWaiting(this.#host, this.#domain);
@@ -80,11 +90,26 @@ export class MonitorEvents implements Disposable {
  */
 export function endMonitorEvents(host: XenHost, domain: GatedDomain): void {
   const { control } = host;
+  endTableEvents(host, domain.id);
   unlessGone(() => control.disableMonitor(domain.id));
   for (let vcpu = 0; vcpu < domain.maxVcpus; vcpu++) {
     unlessGone(() => control.endSteps(domain.id, vcpu));
   }
   releaseWaiting(host, domain);
+}
+
+/**
+ * Has no access to a descriptor table register told any more, if any was. While
+ * one is, the processor stops at it, whether or not there is a ring.
+ *
+ * @throws {XenError} If Xen refuses
+ */
+export function endTableEvents({ control }: XenHost, domain: number): void {
+  try {
+    unlessGone(() => control.tellDescriptorTables(domain, false));
+  } catch (error) {
+    if (!(error instanceof XenError) || error.code !== "EEXIST") throw error;
+  }
 }
 
 /**

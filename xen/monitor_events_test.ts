@@ -12,6 +12,7 @@ const EOPNOTSUPP = 95;
 const PAUSED = constants.VM_EVENT_FLAG_VCPU_PAUSED;
 const STEP = constants.VM_EVENT_FLAG_TOGGLE_SINGLESTEP;
 const DENY = constants.VM_EVENT_FLAG_DENY;
+const EMULATE = constants.VM_EVENT_FLAG_EMULATE;
 
 Deno.test("the first listener that an event is for answers it", () => {
   const xen = new MonitorHost();
@@ -39,8 +40,14 @@ Deno.test("what no listener is there for goes on, and steps no more", () => {
   using _events = new MonitorEvents(xen.host, xen.loop, DOMAIN);
   xen.put(0, { reason: 99 });
   xen.put(1, { reason: constants.VM_EVENT_REASON_SINGLESTEP });
+  // Tried again, it would only be told again
+  xen.put(2, { table: constants.VM_EVENT_DESC_IDTR });
   xen.notify();
-  assertEquals(xen.answers, [[0, PAUSED], [1, PAUSED | STEP]]);
+  assertEquals(xen.answers, [
+    [0, PAUSED],
+    [1, PAUSED | STEP],
+    [2, PAUSED | EMULATE],
+  ]);
 });
 
 Deno.test("the end answers what is there, tells the listeners, and leaves nobody waiting", () => {
@@ -48,13 +55,14 @@ Deno.test("the end answers what is there, tells the listeners, and leaves nobody
   const events = new MonitorEvents(xen.host, xen.loop, DOMAIN);
   events.add({
     answer: () => "deny",
+    ending: () => void xen.calls.push("ending"),
     ended: () => void xen.calls.push("ended"),
   });
   // It came after the last channel event
   xen.put(1);
   xen.calls.length = 0;
   events[Symbol.dispose]();
-  assertEquals(xen.calls, ["disable", "ended", "enable", "disable"]);
+  assertEquals(xen.calls, ["ending", "disable", "ended", "enable", "disable"]);
   assertEquals(xen.answers, [
     [1, PAUSED | DENY],
     // What came between the last look and the ring's end
@@ -79,7 +87,14 @@ Deno.test("events that Xen refuses to end are not answered on a page that is gon
 Deno.test("the events of a dead process are ended", () => {
   const xen = new MonitorHost();
   endMonitorEvents(xen.host, DOMAIN);
-  assertEquals(xen.calls, ["disable", "end 0", "end 1", "enable", "disable"]);
+  assertEquals(xen.calls, [
+    "tell no tables",
+    "disable",
+    "end 0",
+    "end 1",
+    "enable",
+    "disable",
+  ]);
   assertEquals(xen.answers, [[0, PAUSED], [1, PAUSED]]);
 });
 

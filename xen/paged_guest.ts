@@ -94,11 +94,15 @@ export abstract class PagedGuest implements Disposable {
     throw new UnreadableMemoryError(address, walk.kind);
   }
 
-  /** Where an address leads at this moment. */
-  walk(address: bigint): Mapped | NotMapped {
+  /**
+   * Where an address leads at this moment.
+   *
+   * @param root Frame of the root page table
+   */
+  walk(address: bigint, root = this.root): Mapped | NotMapped {
     return walkPageTables(
       this.#tables.entry,
-      this.root,
+      root,
       address,
       this.#levels,
     );
@@ -205,14 +209,32 @@ export abstract class PagedGuest implements Disposable {
     }
   }
 
-  #copy(address: bigint, bytes: Uint8Array): void {
+  /**
+   * Copies memory through any page tables of the guest, such as those that a
+   * virtual CPU uses.
+   *
+   * @param root Frame of the root page table
+   * @param length Bytes, at most 16 MiB
+   * @throws {UnreadableMemoryError} If one byte of the range is unreadable
+   */
+  readThrough(
+    root: bigint,
+    address: bigint,
+    length: number,
+  ): Uint8Array<ArrayBuffer> {
+    const bytes = new Uint8Array(length);
+    this.#copy(address, bytes, root);
+    return bytes;
+  }
+
+  #copy(address: bigint, bytes: Uint8Array, root = this.root): void {
     const offset = Number(address & BigInt(PAGE_SIZE - 1));
     const start = address - BigInt(offset);
     const pages = Math.ceil((offset + bytes.length) / PAGE_SIZE);
     const mapping = mapRange(
       this.#frames,
       start,
-      this.#framesAt(start, pages, address),
+      this.#framesAt(start, pages, address, root),
     );
     try {
       bytes.set(new Uint8Array(mapping.bytes, offset, bytes.length));
@@ -222,11 +244,16 @@ export abstract class PagedGuest implements Disposable {
   }
 
   /** @param first What is told as unreadable where the first page is */
-  #framesAt(start: bigint, pages: number, first: bigint): bigint[] {
+  #framesAt(
+    start: bigint,
+    pages: number,
+    first: bigint,
+    root: bigint,
+  ): bigint[] {
     const frames: bigint[] = [];
     while (frames.length < pages) {
       const at = start + BigInt(frames.length * PAGE_SIZE);
-      const walk = this.walk(at);
+      const walk = this.walk(at, root);
       if (walk.kind !== "mapped") {
         throw new UnreadableMemoryError(
           frames.length === 0 ? first : at,

@@ -1,3 +1,5 @@
+import type { DescriptorTable } from "../guestos/cpu_state.ts";
+
 /**
  * How a guest is kept from writing to a range of its memory.
  *
@@ -53,12 +55,33 @@ export interface RegisterChange {
   readonly before: bigint;
 }
 
+/** A descriptor table register that a virtual CPU is about to load. */
+export interface TableLoad {
+  readonly vcpu: number;
+  /** Guest virtual address of the instruction */
+  readonly ip: bigint;
+  readonly register: "idt" | "gdt";
+  /** Where it is to lead */
+  readonly value: DescriptorTable;
+}
+
 /** Who is asked before registers change. */
 export interface RegisterListener {
   /** Bits of the control registers whose changes it is asked about */
   readonly bits: { readonly cr0: bigint; readonly cr4: bigint };
   /** Whether it may happen; the virtual CPU waits */
   mayChange(change: RegisterChange): boolean;
+  /**
+   * Whether it may happen. The virtual CPU waits; nobody may pause the guest
+   * yet, which would load the table after all if it is let run with no monitor.
+   */
+  mayLoad(load: TableLoad): boolean;
+  /** Gets a load that did not happen, when the guest may be paused */
+  denied(load: TableLoad): void;
+  /** A table was loaded of which nobody could read where it is */
+  loadedUnread(): void;
+  /** Loads of tables just happen from now on, for that reason */
+  unwatched(reason: string): void;
 }
 
 /** Who is told of what was stopped. */

@@ -29,6 +29,11 @@ export type VmEvent =
       readonly value: bigint;
       readonly before: bigint;
     }
+    | {
+      readonly kind: "descriptor table";
+      readonly register: "idt" | "gdt" | "ldt" | "tr";
+      readonly writes: boolean;
+    }
     /** It has finished an instruction */
     | { readonly kind: "step" }
     | { readonly kind: "unknown"; readonly reason: number }
@@ -44,13 +49,18 @@ export type VmEvent =
  *   it is finished; the next one is the first
  * - `end steps`: no instruction is told any more
  * - `deny`: the register stays as it was
+ * - `emulate`: it happens as Xen's emulator does it
+ * - `goOnAt`: nothing happens; the virtual CPU goes on at that address
  */
-export type VmAnswer =
+export type VmAnswer = KnownAnswer | { readonly goOnAt: bigint };
+
+type KnownAnswer =
   | "go on"
   | "discard"
   | "discard and step"
   | "end steps"
-  | "deny";
+  | "deny"
+  | "emulate";
 
 const {
   VM_EVENT_FLAG_VCPU_PAUSED,
@@ -58,23 +68,38 @@ const {
   VM_EVENT_FLAG_EMULATE_NOWRITE,
   VM_EVENT_FLAG_TOGGLE_SINGLESTEP,
   VM_EVENT_FLAG_DENY,
+  VM_EVENT_FLAG_SET_REGISTERS,
 } = constants;
 
 // Without EMULATE nothing is emulated, and the write is only tried again
 const DISCARD = VM_EVENT_FLAG_EMULATE | VM_EVENT_FLAG_EMULATE_NOWRITE;
 
-const ANSWER_FLAGS: Readonly<Record<VmAnswer, number>> = {
+const ANSWER_FLAGS: Readonly<Record<KnownAnswer, number>> = {
   "go on": 0,
   "discard": DISCARD,
   "discard and step": DISCARD | VM_EVENT_FLAG_TOGGLE_SINGLESTEP,
   "end steps": VM_EVENT_FLAG_TOGGLE_SINGLESTEP,
   "deny": VM_EVENT_FLAG_DENY,
+  "emulate": VM_EVENT_FLAG_EMULATE,
 };
 
 const CONTROL_REGISTERS: Readonly<Record<number, ControlRegister>> = {
   [constants.VM_EVENT_X86_CR0]: "cr0",
   [constants.VM_EVENT_X86_CR4]: "cr4",
 };
+
+const TABLE_REGISTERS = {
+  [constants.VM_EVENT_DESC_IDTR]: "idt",
+  [constants.VM_EVENT_DESC_GDTR]: "gdt",
+  [constants.VM_EVENT_DESC_LDTR]: "ldt",
+  [constants.VM_EVENT_DESC_TR]: "tr",
+} as const;
+
+function isTableRegister(
+  register: number,
+): register is keyof typeof TABLE_REGISTERS {
+  return register in TABLE_REGISTERS;
+}
 
 /**
  * Reads a raw `vm_event_t` (public/vm_event.h).
@@ -114,6 +139,16 @@ export function decodeVmEvent(view: DataView): VmEvent {
         value: u64(vmEvent.msr_new),
         before: u64(vmEvent.msr_old),
       };
+    case constants.VM_EVENT_REASON_DESCRIPTOR_ACCESS: {
+      const register = view.getUint8(vmEvent.descriptor);
+      if (!isTableRegister(register)) break;
+      return {
+        ...common,
+        kind: "descriptor table",
+        register: TABLE_REGISTERS[register],
+        writes: view.getUint8(vmEvent.desc_is_write) !== 0,
+      };
+    }
     case constants.VM_EVENT_REASON_SINGLESTEP:
       return { ...common, kind: "step" };
   }
@@ -129,5 +164,9 @@ export function decodeVmEvent(view: DataView): VmEvent {
 export function encodeVmAnswer(view: DataView, answer: VmAnswer): void {
   const paused = view.getUint32(vmEvent.flags, true) &
     VM_EVENT_FLAG_VCPU_PAUSED;
-  view.setUint32(vmEvent.flags, paused | ANSWER_FLAGS[answer], true);
+  const isKnown = typeof answer === "string";
+  const flags = isKnown ? ANSWER_FLAGS[answer] : VM_EVENT_FLAG_SET_REGISTERS;
+  view.setUint32(vmEvent.flags, paused | flags, true);
+  // All other registers are those of the event
+  if (!isKnown) view.setBigUint64(vmEvent.rip, answer.goOnAt, true);
 }

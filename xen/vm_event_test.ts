@@ -35,6 +35,38 @@ Deno.test("an access to memory is read with its place", () => {
   }
 });
 
+Deno.test("an access to a descriptor table register is read, and one that nobody knows is unknown", () => {
+  const REASON = constants.VM_EVENT_REASON_DESCRIPTOR_ACCESS;
+  const read = (register: number, writes: boolean) => {
+    const view = event({ ...common, [vmEvent.reason]: REASON });
+    view.setUint8(vmEvent.descriptor, register);
+    view.setUint8(vmEvent.desc_is_write, Number(writes));
+    return decodeVmEvent(view);
+  };
+  for (
+    const [number, register] of [
+      [1, "idt"],
+      [2, "gdt"],
+      [3, "ldt"],
+      [4, "tr"],
+    ] as const
+  ) {
+    for (const writes of [true, false]) {
+      assertEquals<unknown>(read(number, writes), {
+        ...decoded,
+        kind: "descriptor table",
+        register,
+        writes,
+      });
+    }
+  }
+  assertEquals<unknown>(read(5, true), {
+    ...decoded,
+    kind: "unknown",
+    reason: REASON,
+  });
+});
+
 Deno.test("a write of a control register is read, and one that nobody asked for is unknown", () => {
   const fields = {
     ...common,
@@ -101,6 +133,7 @@ Deno.test("an answer is the event with other flags", () => {
       ["discard and step", emulate | noWrite | step],
       ["end steps", step],
       ["deny", deny],
+      ["emulate", emulate],
     ] as const
   ) {
     for (const before of [paused, 0]) {
@@ -113,4 +146,20 @@ Deno.test("an answer is the event with other flags", () => {
       );
     }
   }
+});
+
+Deno.test("an answer can have a virtual CPU go on elsewhere, with its other registers as they were", () => {
+  const flags = constants.VM_EVENT_FLAG_VCPU_PAUSED;
+  const rax = { [vmEvent.rip - 152]: 0x1234n };
+  const view = event({ ...common, ...rax, [vmEvent.flags]: flags });
+  encodeVmAnswer(view, { goOnAt: 0xffff_ffff_8100_1238n });
+  assertEquals(
+    view,
+    event({
+      ...common,
+      ...rax,
+      [vmEvent.flags]: flags | constants.VM_EVENT_FLAG_SET_REGISTERS,
+      [vmEvent.rip]: 0xffff_ffff_8100_1238n,
+    }),
+  );
 });

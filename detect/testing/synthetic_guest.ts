@@ -68,8 +68,8 @@ export class SyntheticGuest implements GuardedGuest {
   stopped: (write: StoppedWrite) => void = () => {};
   /** Whether it can have the guard asked before registers change */
   watchesRegisters = false;
-  /** Asks the guard whether a register may change, if it wants to be asked */
-  mayChange: RegisterListener["mayChange"] | undefined;
+  /** Who is asked before registers change, if anybody wants to be */
+  registerListener: RegisterListener | undefined;
   /** Called before each look at the guest, with its number from 1 */
   beforeLook: (count: number) => void = () => {};
   /** Entries of the tables above the last level, from the root down */
@@ -242,9 +242,8 @@ export class SyntheticGuest implements GuardedGuest {
     listener: GuestListener,
   ): Protection {
     this.stopped = (write) => listener.stopped(write);
-    const { registers: watch } = listener;
-    if (this.watchesRegisters) this.mayChange = watch?.mayChange;
-    const registers = this.mayChange !== undefined;
+    if (this.watchesRegisters) this.registerListener = listener.registers;
+    const registers = this.registerListener !== undefined;
     if (!ranges.every(({ rungs }) => rungs.includes("protect"))) {
       return { rungs: ranges.map(() => "poll"), entries: 0, registers };
     }

@@ -102,18 +102,31 @@ int main(void)
 
 	begin("hvmCpu");
 	entry("code", HVM_SAVE_CODE(CPU));
+	OFFSET(struct hvm_hw_cpu, rax);
+	OFFSET(struct hvm_hw_cpu, rbx);
+	OFFSET(struct hvm_hw_cpu, rcx);
+	OFFSET(struct hvm_hw_cpu, rdx);
+	OFFSET(struct hvm_hw_cpu, rbp);
+	OFFSET(struct hvm_hw_cpu, rsi);
+	OFFSET(struct hvm_hw_cpu, rdi);
+	OFFSET(struct hvm_hw_cpu, rsp);
+	OFFSET(struct hvm_hw_cpu, r8);
 	OFFSET(struct hvm_hw_cpu, rip);
 	OFFSET(struct hvm_hw_cpu, cr0);
 	OFFSET(struct hvm_hw_cpu, cr3);
 	OFFSET(struct hvm_hw_cpu, cr4);
 	OFFSET(struct hvm_hw_cpu, idtr_limit);
 	OFFSET(struct hvm_hw_cpu, gdtr_limit);
+	OFFSET(struct hvm_hw_cpu, fs_base);
+	OFFSET(struct hvm_hw_cpu, gs_base);
 	OFFSET(struct hvm_hw_cpu, idtr_base);
 	OFFSET(struct hvm_hw_cpu, gdtr_base);
+	OFFSET(struct hvm_hw_cpu, cs_arbytes);
 	OFFSET(struct hvm_hw_cpu, sysenter_eip);
 	OFFSET(struct hvm_hw_cpu, msr_lstar);
 	OFFSET(struct hvm_hw_cpu, msr_star);
 	OFFSET(struct hvm_hw_cpu, msr_cstar);
+	OFFSET(struct hvm_hw_cpu, msr_efer);
 	end();
 
 	begin("vcpuContext");
@@ -228,6 +241,8 @@ int main(void)
 	entry("msr", offsetof(vm_event_request_t, u.mov_to_msr.msr));
 	entry("msr_new", offsetof(vm_event_request_t, u.mov_to_msr.new_value));
 	entry("msr_old", offsetof(vm_event_request_t, u.mov_to_msr.old_value));
+	entry("descriptor", offsetof(vm_event_request_t, u.desc_access.descriptor));
+	entry("desc_is_write", offsetof(vm_event_request_t, u.desc_access.is_write));
 	entry("rip", offsetof(vm_event_request_t, data.regs.x86.rip));
 	end();
 
@@ -273,13 +288,19 @@ int main(void)
 	NUMBER(VM_EVENT_REASON_WRITE_CTRLREG);
 	NUMBER(VM_EVENT_REASON_MOV_TO_MSR);
 	NUMBER(VM_EVENT_REASON_SINGLESTEP);
+	NUMBER(VM_EVENT_REASON_DESCRIPTOR_ACCESS);
 	NUMBER(VM_EVENT_FLAG_VCPU_PAUSED);
 	NUMBER(VM_EVENT_FLAG_EMULATE);
 	NUMBER(VM_EVENT_FLAG_EMULATE_NOWRITE);
 	NUMBER(VM_EVENT_FLAG_TOGGLE_SINGLESTEP);
 	NUMBER(VM_EVENT_FLAG_DENY);
+	NUMBER(VM_EVENT_FLAG_SET_REGISTERS);
 	NUMBER(VM_EVENT_X86_CR0);
 	NUMBER(VM_EVENT_X86_CR4);
+	NUMBER(VM_EVENT_DESC_IDTR);
+	NUMBER(VM_EVENT_DESC_GDTR);
+	NUMBER(VM_EVENT_DESC_LDTR);
+	NUMBER(VM_EVENT_DESC_TR);
 	NUMBER(MEM_ACCESS_W);
 	NUMBER(XEN_DOMCTL_monitor_op);
 	NUMBER(XEN_DOMCTL_MONITOR_EVENT_WRITE_CTRLREG);

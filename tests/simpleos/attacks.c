@@ -3,14 +3,18 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "clock.h"
 #include "mm.h"
 #include "platform.h"
 #include "state.h"
 #include "syscalls.h"
 #include "text.h"
 #include "traps.h"
+#include "xenbus.h"
 
 #define WORD_SIZE sizeof(uint64_t)
+#define STORM_READINGS 1000
+#define STORM_STORES 64
 
 extern char empty_start[], empty_end[];
 
@@ -161,6 +165,51 @@ static long mute_attack(void)
     return platform->text_is_read_only ? code_attack_store() : data_attack();
 }
 
+/* As mute_attack; the kernel's own table of handlers stays as it is. */
+static long idt_attack(void)
+{
+    long result = platform->move_page_faults();
+
+    return result ? result : code_attack_store();
+}
+
+/* Proves nothing, but a monitor that is told of each reading is kept busy. */
+static long idt_storm(void)
+{
+    struct {
+        uint16_t limit;
+        uint64_t base;
+    } __attribute__((packed)) pointer;
+
+    for (unsigned i = 0; i < STORM_READINGS; i++)
+        asm volatile("sidt %0" : "=m"(pointer));
+    return 0;
+}
+
+/*
+ * Stores into pages that nobody has used yet, then as many into a page that a monitor closes,
+ * which change nothing, and tells the store how long each took.
+ */
+static long write_storm(void)
+{
+    volatile uint64_t *pages[STORM_STORES];
+    uint64_t start, middle;
+
+    for (unsigned i = 0; i < STORM_STORES; i++)
+        pages[i] = mm_allocate_page();
+    start = clock_system_time();
+    for (unsigned i = 0; i < STORM_STORES; i++)
+        *pages[i] = 0;
+    middle = clock_system_time();
+    for (unsigned i = 0; i < STORM_STORES; i++)
+        *table_slot(page_of(sys_call_table)) = (uint64_t)shutdown;
+    xenbus_write_number("data/storm-table", clock_system_time() - middle);
+    xenbus_write_number("data/storm-pages", middle - start);
+    for (unsigned i = 0; i < STORM_STORES; i++)
+        mm_free_page((void *)pages[i]);
+    return 0;
+}
+
 #define ATTACK(function) {#function, function}
 
 static const struct {
@@ -178,6 +227,9 @@ static const struct {
     ATTACK(code_attack_alias),
     ATTACK(data_attack_swap),
     ATTACK(mute_attack),
+    ATTACK(idt_attack),
+    ATTACK(idt_storm),
+    ATTACK(write_storm),
 };
 
 bool attack_by_name(const char *name, char *answer)

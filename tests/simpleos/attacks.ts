@@ -12,5 +12,8 @@ export const ATTACKS = [
   "mute_attack",
 ] as const;
 
+/** The same of a PVH guest, which has descriptor tables of its own. */
+export const PVH_ATTACKS = [...ATTACKS, "idt_attack"] as const;
+
 /** One of them. */
-export type Attack = typeof ATTACKS[number];
+export type Attack = typeof PVH_ATTACKS[number];

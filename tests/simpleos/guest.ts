@@ -10,7 +10,7 @@
  *
  * @module
  */
-export { ATTACKS } from "./attacks.ts";
+export { ATTACKS, PVH_ATTACKS } from "./attacks.ts";
 export { buildSimpleOS } from "./build_simpleos.ts";
 export { SimpleOS } from "./simpleos.ts";
 export {

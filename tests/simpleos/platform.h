@@ -51,6 +51,8 @@ struct platform {
     void (*set_write_protection)(bool on);
     /* Lets page faults enter at mute_fault. */
     long (*mute_page_faults)(void);
+    /* The same by a table of its own in the processor's place; a PV guest has none there. */
+    long (*move_page_faults)(void);
 };
 
 extern const struct platform pv_platform, pvh_platform;

@@ -3,6 +3,7 @@
  * and events come from Xen, and a byte shared with Xen says whether events are let in.
  */
 #include <stddef.h>
+#include <xen/errno.h>
 
 #include "barrier.h"
 #include "hypercall.h"
@@ -215,6 +216,11 @@ static long pv_mute_page_faults(void)
     return hypercall_set_trap_table(mute);
 }
 
+static long pv_move_page_faults(void)
+{
+    return -XEN_EOPNOTSUPP;
+}
+
 const struct platform pv_platform = {
     .name = "PV",
     .text_is_read_only = false,
@@ -235,6 +241,7 @@ const struct platform pv_platform = {
     .write_frame = pv_write_frame,
     .set_write_protection = pv_set_write_protection,
     .mute_page_faults = pv_mute_page_faults,
+    .move_page_faults = pv_move_page_faults,
 };
 
 void failsafe(struct registers *registers)

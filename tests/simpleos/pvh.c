@@ -13,6 +13,7 @@
 #include "mm.h"
 #include "panic.h"
 #include "platform.h"
+#include "text.h"
 #include "traps.h"
 
 #define CR0_WRITE_PROTECT 0x10000ul
@@ -96,14 +97,19 @@ static void pvh_map_grant_table(void)
     place_page(XENMAPSPACE_grant_table, grant_table);
 }
 
-static void pvh_traps_init(void)
+static void load_idt(const void *table)
 {
     const struct {
         uint16_t limit;
         uint64_t base;
-    } __attribute__((packed)) pointer = {PAGE_SIZE - 1, (uint64_t)idt_table};
+    } __attribute__((packed)) pointer = {PAGE_SIZE - 1, (uint64_t)table};
 
     asm volatile("lidt %0" : : "m"(pointer));
+}
+
+static void pvh_traps_init(void)
+{
+    load_idt(idt_table);
 }
 
 static uint64_t pvh_fault_address(void)
@@ -167,17 +173,31 @@ static void pvh_set_write_protection(bool on)
     asm volatile("mov %0, %%cr0" : : "r"(cr0) : "memory");
 }
 
-static long pvh_mute_page_faults(void)
+static void mute_gate(volatile struct gate *gate)
 {
     const uint64_t entry = (uint64_t)native_mute_fault_entry;
-    volatile struct gate *gate = &idt_table[PAGE_FAULT_VECTOR];
+
+    gate->offset_low = (uint16_t)entry;
+    gate->offset_middle = (uint16_t)(entry >> 16);
+}
+
+static long pvh_mute_page_faults(void)
+{
     long result = mm_set_entry(idt_table, mm_entry(idt_table) | PAGE_WRITABLE);
 
-    if (!result) {
-        gate->offset_low = (uint16_t)entry;
-        gate->offset_middle = (uint16_t)(entry >> 16);
-    }
+    if (!result)
+        mute_gate(&idt_table[PAGE_FAULT_VECTOR]);
     return result;
+}
+
+static long pvh_move_page_faults(void)
+{
+    struct gate *copy = mm_allocate_page();
+
+    memcpy(copy, idt_table, PAGE_SIZE);
+    mute_gate(&copy[PAGE_FAULT_VECTOR]);
+    load_idt(copy);
+    return 0;
 }
 
 const struct platform pvh_platform = {
@@ -200,6 +220,7 @@ const struct platform pvh_platform = {
     .write_frame = pvh_write_frame,
     .set_write_protection = pvh_set_write_protection,
     .mute_page_faults = pvh_mute_page_faults,
+    .move_page_faults = pvh_move_page_faults,
 };
 
 static void read_cpuid(uint32_t leaf, uint32_t registers[4])

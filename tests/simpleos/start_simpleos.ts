@@ -13,6 +13,8 @@ export interface StartOptions {
   name?: string;
   /** Its memory in MiB: 32. */
   memoryMiB?: number;
+  /** Memory that Xen may use for it, in MiB: what xl thinks fit. */
+  shadowMiB?: number;
   /** Leaves it paused before its first instruction: no. */
   paused?: boolean;
 }
@@ -28,7 +30,7 @@ const DOM0_KERNEL = "/root/simpleos.elf";
  */
 export async function startSimpleOS(
   lab: Lab,
-  { type = "pv", name = "simpleos", memoryMiB = 32, paused = false }:
+  { type = "pv", name = "simpleos", memoryMiB = 32, paused = false, shadowMiB }:
     StartOptions = {},
 ): Promise<SimpleOS> {
   await lab.put(await buildSimpleOS(), DOM0_KERNEL, 0o644);
@@ -37,6 +39,7 @@ export async function startSimpleOS(
     type,
     kernel: DOM0_KERNEL,
     memory: memoryMiB,
+    ...(shadowMiB === undefined ? {} : { shadow_memory: shadowMiB }),
     vcpus: 1,
     on_poweroff: "destroy",
     on_reboot: "restart",

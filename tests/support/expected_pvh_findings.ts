@@ -1,4 +1,4 @@
-import type { ATTACKS } from "../simpleos/guest.ts";
+import type { PVH_ATTACKS } from "../simpleos/guest.ts";
 import { codeCompared, dataCompared } from "./compared_findings.ts";
 import type { ExpectedFinding } from "./expected_findings.ts";
 import { addressOf, pageOf } from "./expected_values.ts";
@@ -17,7 +17,7 @@ const codeIsWritable: ExpectedFinding = {
  * of an attack.
  */
 export const expectedPvhFindings: Readonly<
-  Record<typeof ATTACKS[number], readonly ExpectedFinding[]>
+  Record<typeof PVH_ATTACKS[number], readonly ExpectedFinding[]>
 > = {
   data_attack: [dataCompared],
   code_attack: [codeCompared],
@@ -53,6 +53,17 @@ export const expectedPvhFindings: Readonly<
       drift: "writable",
       what: "interrupt descriptor table",
       address: addressOf("idt_table"),
+    },
+  ],
+  idt_attack: [
+    { ...codeCompared, method: "remap" },
+    codeIsWritable,
+    { rule: "XK-011", seen: "drift", what: "IDTR of vCPU 0" },
+    {
+      rule: "XK-011",
+      seen: "drift",
+      what: "IDT of vCPU 0",
+      summary: "vCPU 0 uses another interrupt table than the kernel's own",
     },
   ],
 };

@@ -6,7 +6,7 @@ import {
 } from "@std/assert";
 import type { Lab } from "../lab/mod.ts";
 import type { Attack } from "../simpleos/attacks.ts";
-import { ATTACKS, type SimpleOS } from "../simpleos/guest.ts";
+import { PVH_ATTACKS, type SimpleOS } from "../simpleos/guest.ts";
 import { abandon } from "./abandon.ts";
 import { assertCanBeShutDown } from "./assert_can_be_shut_down.ts";
 import { assertFindings } from "./assert_findings.ts";
@@ -16,6 +16,7 @@ import { addressOf, pointerTo } from "./expected_values.ts";
 import { freshGuest } from "./fresh_guest.ts";
 import { hasJournal } from "./has_journal.ts";
 import { Monitor } from "./monitor.ts";
+import type { PrintedFinding } from "./printed_event.ts";
 import { runXkmon } from "./run_xkmon.ts";
 import { waitUntilUndone } from "./wait_until_undone.ts";
 
@@ -168,8 +169,63 @@ export async function stoppedWriteSteps(
     },
   );
 
+  await t.step(
+    "does not let idt_attack move the interrupt table, and tells it at once",
+    async () => {
+      await using fresh = await freshGuest(lab, PVH);
+      const { simpleos, domid } = fresh;
+      await using monitor = await Monitor.start(lab, ...GUARD, ...NO_PASSES);
+      await monitor.armed(domid);
+      const order = await simpleos.send("idt_attack");
+      const isOfTables = ({ rule }: PrintedFinding) => rule.id === "XK-011";
+      await monitor.waitFor(
+        "the load of a table",
+        ({ finding }) => finding && isOfTables(finding),
+      );
+      assertEquals((await monitor.response(domid)).response, "pause");
+      assertEquals(await simpleos.guest.state(), "--p---");
+      // The store after it is stopped by the guest itself, and told or not
+      const found = (await monitor.findings(domid)).filter(isOfTables);
+      await assertFindings(found, [{
+        rule: "XK-011",
+        seen: "stop",
+        what: "IDTR of vCPU 0",
+        expected: pointerTo("idt_table"),
+        attempted: /^[0-9a-f]{16}$/,
+        ipSymbol: /^(?:pvh_move_page_faults|load_idt)\+/,
+      }]);
+      assertEquals((await monitor.stop()).code, 0);
+      // What was denied does not happen later, with no monitor there
+      await simpleos.guest.unpause();
+      assertEquals(await simpleos.answer(order), "blocked");
+      await assertCanBeShutDown(simpleos);
+    },
+  );
+
+  await t.step(
+    "tells no more of descriptor tables that are read without end",
+    async () => {
+      await using fresh = await freshGuest(lab, PVH);
+      const { simpleos, domid } = fresh;
+      await using monitor = await Monitor.start(lab, ...GUARD);
+      await monitor.armed(domid);
+      assertEquals(await simpleos.command("idt_storm"), "done");
+      await monitor.notice(/descriptor tables are not stopped, but found/);
+      assertEquals(await simpleos.command("idt_storm"), "done");
+      // What was stopped before is found now
+      await simpleos.send("idt_attack");
+      assertEquals((await monitor.response(domid)).response, "pause");
+      assertEquals(
+        (await monitor.findings(domid)).some(({ what, seen }) =>
+          what === "IDTR of vCPU 0" && seen === "drift"
+        ),
+        true,
+      );
+    },
+  );
+
   let watcher: Monitor | undefined;
-  for (const attack of ATTACKS) {
+  for (const attack of PVH_ATTACKS) {
     const seenThen = lands[attack];
     await t.step(
       seenThen !== undefined

@@ -2,12 +2,17 @@ import { assertEquals } from "@std/assert";
 import { constants } from "../constants.ts";
 import { XenError } from "../errors.ts";
 import type { XenHost } from "../host.ts";
-import { PAGE_SIZE, vmEvent, vmEventRing } from "../layouts.ts";
+import { hvmCpu, PAGE_SIZE, vmEvent, vmEventRing } from "../layouts.ts";
 import { ManualLoop } from "./manual_loop.ts";
 
 const FD = 42;
 const PORT = 30;
 const SLOTS = 8;
+/** Bytes of a `struct hvm_hw_cpu` of Xen 4.17 */
+const CPU_SIZE = 1032;
+
+/** The instruction of each event */
+export const IP = 0xffff_ffff_8100_1234n;
 
 /** The page that is written to if a test says nothing else */
 export const FRAME = 0x1809n;
@@ -28,6 +33,10 @@ export type Answer = readonly [vcpu: number, flags: number];
 export class MonitorHost {
   readonly calls: string[] = [];
   readonly answers: Answer[] = [];
+  /** Where each answer has its virtual CPU go on, if it says so */
+  readonly ips: bigint[] = [];
+  /** Raw `struct hvm_hw_cpu` of every virtual CPU */
+  readonly cpu = new DataView(new ArrayBuffer(CPU_SIZE));
   /** Calls that are refused, with their error numbers */
   readonly refused = new Map<string, number>();
   readonly host: XenHost;
@@ -86,6 +95,13 @@ export class MonitorHost {
         ) => call(`tell ${register} ${bits.toString(16)}`),
         tellMsr: (_domain: number, msr: number) =>
           call(`tell ${msr.toString(16)}`),
+        tellDescriptorTables: (_domain: number, tell: boolean) =>
+          call(tell ? "tell tables" : "tell no tables"),
+        hvmCpu: () => {
+          const error = this.refused.get("cpu");
+          if (error !== undefined) throw new XenError("cpu", error);
+          return this.cpu;
+        },
         tellSteps: () => call("tell steps"),
         endSteps: (_domain: number, vcpu: number) => call(`end ${vcpu}`),
         setAccess: (
@@ -95,6 +111,7 @@ export class MonitorHost {
         ) => call(`${access} ${frames}`),
       },
     } as unknown as XenHost;
+    this.cpu.setBigUint64(hvmCpu.rip, IP, true);
   }
 
   #takeAnswers(): void {
@@ -103,6 +120,7 @@ export class MonitorHost {
       const read = (field: number) => this.#ring.getUint32(at + field, true);
       assertEquals(read(vmEvent.version), this.#version);
       this.answers.push([read(vmEvent.vcpu_id), read(vmEvent.flags)]);
+      this.ips.push(this.#ring.getBigUint64(at + vmEvent.rip, true));
     }
   }
 
@@ -118,6 +136,8 @@ export class MonitorHost {
       frame = FRAME,
       access = constants.MEM_ACCESS_W as number,
       register = undefined as RegisterWrite | undefined,
+      table = undefined as number | undefined,
+      writes = true,
     } = {},
   ): void {
     const at = this.#entryAt(this.#put);
@@ -136,7 +156,12 @@ export class MonitorHost {
       this.#ring.setBigUint64(at + vmEvent.ctrlreg_new, value, true);
       this.#ring.setBigUint64(at + vmEvent.ctrlreg_old, before, true);
     }
-    this.#ring.setBigUint64(at + vmEvent.rip, 0xffff_ffff_8100_1234n, true);
+    if (table !== undefined) {
+      set(vmEvent.reason, constants.VM_EVENT_REASON_DESCRIPTOR_ACCESS);
+      this.#ring.setUint8(at + vmEvent.descriptor, table);
+      this.#ring.setUint8(at + vmEvent.desc_is_write, Number(writes));
+    }
+    this.#ring.setBigUint64(at + vmEvent.rip, IP, true);
     this.#ring.setUint32(vmEventRing.req_prod, ++this.#put, true);
   }
 
