@@ -517,7 +517,7 @@ const CPU = hvmCpu({
 });
 
 /** The same as `watched` with a virtual CPU that has descriptor tables. */
-function withTables(setting: Setting = {}) {
+function withTables(setting: GuardSetting = {}) {
   const settings = setUp(setting);
   Object.assign(settings.guest, { cpus: [CPU], watchesRegisters: true });
   settings.guard.arm();
