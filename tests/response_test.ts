@@ -75,14 +75,18 @@ async function restoreSteps(
   lab: Lab,
   { type, rungs, attacks, plainWrite }: Landing,
 ): Promise<void> {
-  await using monitor = await Monitor.start(
-    lab,
-    ...[...GUARD, "--on-attack", "restore", "--rungs", rungs],
-  );
+  await using stack = new AsyncDisposableStack();
+  let monitor: Monitor | undefined;
   for (const attack of attacks) {
     await t.step(`${attack} is undone, and the guest runs on`, async () => {
       await using fresh = await freshGuest(lab, { type });
       const { simpleos, domid } = fresh;
+      monitor ??= stack.use(
+        await Monitor.start(
+          lab,
+          ...[...GUARD, "--on-attack", "restore", "--rungs", rungs],
+        ),
+      );
       await monitor.armed(domid);
       const checksum = await simpleos.command("checksum");
 
