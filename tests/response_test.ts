@@ -134,7 +134,8 @@ Deno.test("what an attack changed is put back", async (t) => {
       const { simpleos, domid } = fresh;
       await using monitor = await Monitor.start(
         lab,
-        ...[...GUARD, "--on-attack", "XK-001=restore,XK-002=report,pause"],
+        ...[...GUARD, "--rungs", "protect"],
+        ...["--on-attack", "XK-001=restore,XK-002=report,pause"],
       );
       await monitor.armed(domid);
       await simpleos.command("data_attack_hypercall");
