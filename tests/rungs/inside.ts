@@ -1,7 +1,6 @@
 import { type CpioEntry, file } from "../lab/cpio_entry.ts";
 import type { Guest, Lab } from "../lab/mod.ts";
 import { TELL_TIME, toldTime } from "../support/told_time.ts";
-import type { RungOutcome } from "./rung_outcome.ts";
 
 /** In the emulator all takes its time, ms. */
 const LIMIT = 60_000;
@@ -19,7 +18,7 @@ echo "order $number: $(cat $order)"
 export interface Done {
   /** When it was given, by Dom0's clock, ms since 1970 */
   readonly time: number;
-  readonly result: RungOutcome["result"];
+  readonly result: "landed" | "refused" | "dropped";
 }
 
 /** The module inside a Linux guest that attacks it. */

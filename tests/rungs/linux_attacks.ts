@@ -17,7 +17,7 @@ const OTHER_WAYS: readonly (readonly [Way, LinuxGuestType | undefined])[] = [
   ["remapped", undefined],
   ["hypercall", "pv"],
 ];
-const IN_ALL_WAYS = ["syscall-table-slot", "text-byte"];
+const IN_ALL_WAYS = ["syscall-table-slot", "text-byte"] as const;
 
 /**
  * All attacks of the catalog that a guest of this type can make on itself. What
@@ -27,14 +27,17 @@ export function linuxRungAttacks(type: LinuxGuestType): LinuxRungAttack[] {
   const possible = ATTACKS.filter(({ rules, isFar }) =>
     typeof rules[type] !== "string" && !isFar
   );
-  const others = OTHER_WAYS.filter(([, only]) => (only ?? type) === type)
-    .flatMap(([way]) =>
-      IN_ALL_WAYS.map((attack) => ({ name: `${attack}, ${way}`, attack, way }))
-    );
+  const ways = OTHER_WAYS.filter(([, only]) => (only ?? type) === type)
+    .map(([way]) => way);
+  const [ofData, ofCode] = IN_ALL_WAYS.map((attack) =>
+    ways.map((way) => ({ name: `${attack}, ${way}`, attack, way }))
+  );
   return [
     ...possible.map(({ name }) =>
       ({ name, attack: name, way: "alias" }) as const
     ),
-    ...others,
+    // What is tried again within seconds is told once: first and last differ
+    ...ofData!,
+    ...ofCode!.toReversed(),
   ];
 }

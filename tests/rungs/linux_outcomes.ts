@@ -5,7 +5,8 @@ import { startAttacked } from "../linux/attacks/start_attacked.ts";
 import { Monitor } from "../support/monitor.ts";
 import { untilQuiet } from "../support/until_quiet.ts";
 import type { RungColumn } from "./columns.ts";
-import { Inside } from "./inside.ts";
+import { hasLanded } from "./has_landed.ts";
+import { type Done, Inside } from "./inside.ts";
 import { judgeAttack } from "./judge_attack.ts";
 import { type LinuxRungAttack, linuxRungAttacks } from "./linux_attacks.ts";
 import { ordersOfChange } from "./orders_of_change.ts";
@@ -32,11 +33,13 @@ async function planned(
   return plans;
 }
 
-/** The worst that came of several changes. */
-function worst(results: readonly RungOutcome["result"][]) {
-  return (["landed", "dropped", "refused"] as const).find((result) =>
-    results.includes(result)
-  )!;
+/** What came of several changes. */
+function resultOf(done: readonly Done[]): RungOutcome["result"] {
+  const [first, ...others] = new Set(done.map(({ result }) => result));
+  if (others.length === 0) return first!;
+  return done.some(({ result }) => result === "landed")
+    ? "landed in part"
+    : "dropped";
 }
 
 /**
@@ -76,22 +79,22 @@ export async function linuxOutcomes(
     if (plan === undefined) continue;
     await untilQuiet(monitor);
     const before = (await monitor.events()).length;
-    const done = [];
+    const done: Done[] = [];
     for (const change of plan) {
       for (const order of ordersOfChange(type, change, way, false)) {
         done.push(await inside.order(order));
       }
     }
-    const result = worst(done.map(({ result }) => result));
+    const result = resultOf(done);
     const events = await waitForFindings(
       lab,
-      result === "landed",
+      hasLanded(result),
       async () => (await monitor.events()).slice(before),
     );
     const outcome = judgeAttack(name, result, done[0]!.time, events);
     tell(outcome);
     outcomes.push(outcome);
-    if (result !== "landed") continue;
+    if (!hasLanded(result)) continue;
     for (const change of plan.toReversed()) {
       for (const order of ordersOfChange(type, change, way, true)) {
         await inside.order(order);

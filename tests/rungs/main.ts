@@ -61,6 +61,6 @@ let bad = 0;
 for await (const { column, outcomes } of runColumns(wanted, tell)) {
   bad += outcomes.filter(isBad).length;
   await keepOutcomes(column, outcomes);
+  await writeMatrix();
 }
-await writeMatrix();
 Deno.exitCode = bad === 0 ? 0 : 1;

@@ -22,7 +22,7 @@ time from the order to the first finding, by Dom0's clock:
 
 - *refused*: it did not land, and the attacker's write or call failed;
 - *dropped*: it did not land, though to the attacker it seems so;
-- *landed*: it did, and the rules found what it left;
+- *landed*: it did, or did *in part*, and the rules found what it left;
 - *at once*: told as the write was stopped; *in*: by a pass.
 
 What did not land and left no trace is *not told*: a PV guest keeps its fault or
@@ -30,8 +30,9 @@ the refusal of its hypercall to itself unless it has a
 [fault channel](fault-channel.md), and of writes to gated code Xen makes no event.
 An attack that lands and is not told makes the command fail, and would be **bold**.
 The first column of each table is the rung that xkmon takes unless it is told
-otherwise. An attack in several steps counts as landed if any of its aims was
-reached, and rules may tell of another step than the one that was stopped.
+otherwise. Rules may tell of another step of an attack than the one that was
+stopped. What they find later than two seconds after the first finding is not
+waited for, and a write that is tried again within ten seconds is told once.
 
 With \`--guest G\`, \`--host H\`, \`--type T\` or \`--rung R\` only those columns are made anew, and
 the others are kept, which may then be of another build of xkmon.

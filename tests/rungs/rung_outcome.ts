@@ -4,10 +4,10 @@ export interface RungOutcome {
   readonly attack: string;
   /**
    * Whether it landed: what the kernel runs, reads or has in a register is
-   * another since. Where not, whether its attacker was told (`refused`) or took
-   * it for done (`dropped`).
+   * another since; of several steps maybe not all. Where not, whether its
+   * attacker was told (`refused`) or took it for done (`dropped`).
    */
-  readonly result: "landed" | "refused" | "dropped";
+  readonly result: "landed" | "landed in part" | "refused" | "dropped";
   /** IDs of the rules that told of it, ascending. */
   readonly rules: readonly string[];
   /** From the order to the first finding, by Dom0's clock, ms. */

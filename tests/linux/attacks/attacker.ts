@@ -32,7 +32,7 @@ export class Attacker implements AsyncDisposable {
     options = "",
   ): Promise<Attacker> {
     const fifo = `/run/mutate-${name}`;
-    await lab.run(["mkfifo", fifo]);
+    await lab.run(`rm -f ${fifo}; mkfifo ${fifo}`);
     const job = await lab.spawn(
       // Opened for both ways it has no end between two lines
       `exec ${MUTATE} --dom ${name} --kernel ${KERNEL} ${options} <>${fifo}`,
