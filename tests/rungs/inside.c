@@ -43,6 +43,7 @@
 #define CALLBACK_SYSCALL 2
 #define CALLBACK_MASK_EVENTS 1
 #define KERNEL_CS 0xe033
+#define TRAP_MASKS_EVENTS 4
 #define DOMID_SELF 0x7ff0
 
 struct mmu_update_request {
@@ -318,7 +319,9 @@ static int order_leave(const char *text)
 
 static int order_trap(const char *text)
 {
-	struct trap_request requests[2] = { { .cs = KERNEL_CS } };
+	struct trap_request requests[2] = {
+		{ .flags = TRAP_MASKS_EVENTS, .cs = KERNEL_CS },
+	};
 	unsigned int vector;
 	long result;
 
