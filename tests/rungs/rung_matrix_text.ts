@@ -29,8 +29,9 @@ What did not land and left no trace is *not told*: a PV guest keeps its fault or
 the refusal of its hypercall to itself unless it has a
 [fault channel](fault-channel.md); behind a lock a write by another mapping goes
 to the frame that the page had before, where nobody looks; of writes to gated code
-Xen makes no event. An attack that lands and is not told makes the command fail,
-and would be **bold**. The first column of each table is the rung that xkmon takes
+Xen makes no event, nor of those to what is gated like it, which in Linux is all
+data that is constant only after boot. An attack that lands and is not told makes
+the command fail, and would be **bold**. The first column of each table is the rung that xkmon takes
 unless it is told otherwise. Rules may tell of another step of an attack than the
 one that was stopped. What they find later than two seconds after the first
 finding is not waited for, and a write that is tried again within ten seconds is
