@@ -192,9 +192,19 @@ export class Guard {
     );
     if (booted) {
       const settled = new SettledCpus(this.#guest, this.#profile.isOnline);
-      const Tables = protectable ? PageTables : KernelMapping;
       this.#detectors.push(
-        new Tables(this.#guest, symbols, this.#regions),
+        protectable
+          ? new PageTables(
+            this.#guest,
+            symbols,
+            // What is polled is as the kernel mapped it
+            this.#regions.map((region, index) =>
+              protection.rungs[index] === "poll"
+                ? { ...region, writable: true }
+                : region
+            ),
+          )
+          : new KernelMapping(this.#guest, symbols, this.#regions),
         new TrapTable(settled, this.#profile),
         ...stateDetectors(this.#guest, settled, this.#profile, false),
       );

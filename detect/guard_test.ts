@@ -41,6 +41,16 @@ function fault(sequence: bigint, address = TABLE + 8n) {
   return { sequence, address, ip: TEXT + 0x14n, errorCode: WRITE_FAULT };
 }
 
+Deno.test("a page that nobody makes read-only may be writable, not swapped", async () => {
+  const { guest, guard, told } = setUp({ response: "report" }, ["poll"]);
+  guard.arm();
+  await guard.pass();
+  assertEquals(findings(told), []);
+  guest.setEntry(TABLE, guest.entry(ELSEWHERE));
+  await guard.pass();
+  assertEquals(findings(told).at(-1), ["XK-003", TABLE]);
+});
+
 Deno.test("arming makes every region read-only and says what is guarded", () => {
   const { guest, guard, told } = setUp();
   guard.arm();

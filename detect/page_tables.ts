@@ -105,7 +105,7 @@ export class PageTables implements Detector {
     baseline: Baseline,
     walk: Mapped | NotMapped,
   ): Finding | undefined {
-    const { walk: before } = baseline;
+    const { region, walk: before } = baseline;
     if (walk.kind !== "mapped") {
       return this.#finding(
         baseline,
@@ -125,8 +125,8 @@ export class PageTables implements Detector {
         lastEntries(before.steps, walk.steps),
       );
     }
-    // Whoever armed made it read-only: it may not have been writable before
-    if (walk.writable) {
+    // Where whoever armed made it read-only, it may not have been before
+    if (walk.writable && !region.writable) {
       return this.#finding(
         baseline,
         "writable",

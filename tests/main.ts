@@ -34,6 +34,7 @@ const WITHOUT_LAB = [
   "ffi_test.ts",
   "fuzz_test.ts",
   "layouts_test.ts",
+  "rungs_test.ts",
 ];
 /** What waits longest begins first */
 const LONGEST = "quiet_test.ts";

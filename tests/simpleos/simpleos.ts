@@ -1,8 +1,11 @@
 import type { Guest, Lab } from "../lab/mod.ts";
+import { TELL_TIME, toldTime } from "../support/told_time.ts";
 
-/** Puts an order into xenstore. Arguments: guest, order. */
+/** Puts an order into xenstore, and tells when. Arguments: guest, order. */
 const SEND = `set -e
-xenstore-write "/local/domain/$(xl domid "$1")/data/command" "$2"`;
+home=/local/domain/$(xl domid "$1")
+${TELL_TIME}
+xenstore-write "$home/data/command" "$2"`;
 
 /**
  * Waits for the answer to an order, in Dom0, which is quicker than from here.
@@ -53,9 +56,14 @@ export class SimpleOS {
    * @returns the order's number, for {@linkcode answer}.
    */
   async send(order: string): Promise<number> {
+    return (await this.sendTimed(order)).number;
+  }
+
+  /** Does the same, and tells when: ms since 1970, by Dom0's clock. */
+  async sendTimed(order: string): Promise<{ number: number; time: number }> {
     const number = ++lastOrder;
-    await this.#run(SEND, [`${number} ${order}`]);
-    return number;
+    const { stdout } = await this.#run(SEND, [`${number} ${order}`]);
+    return { number, time: toldTime(stdout) };
   }
 
   /**

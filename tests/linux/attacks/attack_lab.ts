@@ -1,4 +1,5 @@
 import { buildProgram } from "../../dom0/build_program.ts";
+import type { CpioEntry } from "../../lab/cpio_entry.ts";
 import { Lab } from "../../lab/lab.ts";
 import type { LinuxGuest } from "../../lab/linux_guest.ts";
 import { buildXkmon } from "../../support/build_xkmon.ts";
@@ -12,8 +13,15 @@ export const RAMDISK = "/boot/initrd";
 /** and who attacks them. */
 export const MUTATE = "/root/mutate";
 
-/** A lab for attacks on guests with one kernel. */
-export async function attackLab(linux: LinuxGuest): Promise<Lab> {
+/**
+ * A lab for attacks on guests with one kernel.
+ *
+ * @param added more files for the guests.
+ */
+export async function attackLab(
+  linux: LinuxGuest,
+  added: readonly CpioEntry[] = [],
+): Promise<Lab> {
   return await Lab.start({
     memoryMiB: 3584,
     dom0MemoryMiB: 1792,
@@ -25,7 +33,7 @@ export async function attackLab(linux: LinuxGuest): Promise<Lab> {
         mode: 0o755,
       },
       { from: linux.kernel.vmlinux, to: KERNEL },
-      { from: await attackRamdisk(linux), to: RAMDISK },
+      { from: await attackRamdisk(linux, added), to: RAMDISK },
     ],
   });
 }

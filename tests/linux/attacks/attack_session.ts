@@ -1,32 +1,27 @@
 import type { Guest, Lab } from "../../lab/mod.ts";
-import { poll } from "../../lab/poll.ts";
 import type { LinuxGuest, LinuxGuestType } from "../../lab/linux_guest.ts";
 import { Monitor } from "../../support/monitor.ts";
 import type {
   PrintedEvent,
   PrintedFinding,
 } from "../../support/printed_event.ts";
+import { untilQuiet } from "../../support/until_quiet.ts";
 import type { Answer } from "./answer.ts";
 import type { Attack } from "./attack.ts";
-import { ATTACK_INIT } from "./attack_guest.ts";
-import { KERNEL, RAMDISK } from "./attack_lab.ts";
 import { Attacker } from "./attacker.ts";
 import type { Outcome } from "./outcome.ts";
+import { startAttacked } from "./start_attacked.ts";
 
 /** Bytes that a finding is about at least, of contents and of page tables. */
 const WORD = 8n;
 const PAGE = 4096n;
 
 /** In the emulator all takes its time: limits in ms. */
-const BOOT_LIMIT = 240_000;
 const OPEN_LIMIT = 240_000;
 const FIND_LIMIT = 60_000;
 /** Where the whole kernel half is searched, which xkmon does once a minute. */
 const FAR_LIMIT = 400_000;
 const EFFECT_LIMIT = 30_000;
-/** In which a pass comes for certain, and finds nothing more. */
-const QUIET_TIME = 4000;
-const QUIET_LIMIT = 60_000;
 
 /** From one pass to the next, s. */
 const INTERVAL = "0.5";
@@ -63,20 +58,11 @@ export class AttackSession implements AsyncDisposable {
    */
   static async start(
     lab: Lab,
-    { config }: LinuxGuest,
+    linux: LinuxGuest,
     type: LinuxGuestType,
   ): Promise<AttackSession> {
-    const name = `linux-${type}`;
-    const settings = config[type];
-    const guest = await lab.createGuest({
-      ...settings,
-      extra: `${settings.extra} rdinit=${ATTACK_INIT}`,
-      name,
-      kernel: KERNEL,
-      ramdisk: RAMDISK,
-    });
-    await guest.waitForConsole(/guest ready/, BOOT_LIMIT);
-    await guest.waitForConsole(/cmdline: /, BOOT_LIMIT);
+    const guest = await startAttacked(lab, linux, type);
+    const { name } = guest;
     const monitor = await Monitor.start(
       lab,
       ...["--dom", name, "--on-attack", "report", "--interval", INTERVAL],
@@ -86,26 +72,12 @@ export class AttackSession implements AsyncDisposable {
     await monitor.armed(undefined, OPEN_LIMIT);
     const attacker = await Attacker.start(lab, name);
     const session = new AttackSession(type, guest, monitor, attacker);
-    await session.#quiet();
+    await untilQuiet(monitor);
     const findings = await monitor.findings();
     if (findings.length > 0) {
       throw new Error(`a clean guest is accused: ${JSON.stringify(findings)}`);
     }
     return session;
-  }
-
-  /** Waits until xkmon has had nothing new to say for a while. */
-  async #quiet(): Promise<void> {
-    let count = -1;
-    await poll(async () => {
-      const before = count;
-      count = (await this.#monitor.events()).length;
-      return count === before || undefined;
-    }, {
-      timeoutMs: QUIET_LIMIT,
-      intervalMs: QUIET_TIME,
-      waitingFor: () => "xkmon to be quiet",
-    });
   }
 
   /** Makes one attack, waits until it is found, and undoes it. */
@@ -128,7 +100,7 @@ export class AttackSession implements AsyncDisposable {
     }
     const { wasThere } = await this.#attacker.command("undo");
     if (!wasThere) wrong.push("the guest has put it back by itself");
-    await this.#quiet();
+    await untilQuiet(this.#monitor);
     const all = (await this.#monitor.events()).slice(before);
     for (const { finding, unreadable } of all) {
       if (unreadable !== undefined) {

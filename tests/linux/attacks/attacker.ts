@@ -24,13 +24,18 @@ export class Attacker implements AsyncDisposable {
    *
    * @param lab has the programs of `attackLab`.
    * @param name the guest's, which must be up.
+   * @param options more for its command line: `--plan`.
    */
-  static async start(lab: Lab, name: string): Promise<Attacker> {
+  static async start(
+    lab: Lab,
+    name: string,
+    options = "",
+  ): Promise<Attacker> {
     const fifo = `/run/mutate-${name}`;
-    await lab.run(["mkfifo", fifo]);
+    await lab.run(`rm -f ${fifo}; mkfifo ${fifo}`);
     const job = await lab.spawn(
       // Opened for both ways it has no end between two lines
-      `exec ${MUTATE} --dom ${name} --kernel ${KERNEL} <>${fifo}`,
+      `exec ${MUTATE} --dom ${name} --kernel ${KERNEL} ${options} <>${fifo}`,
     );
     const attacker = new Attacker(lab, job, fifo);
     await attacker.#answer();

@@ -1,27 +1,24 @@
-import { exists } from "../../lab/exists.ts";
+import { keepJson, keptJson } from "../../support/kept_json.ts";
 import { ATTACKS } from "./catalog.ts";
 import type { Column } from "./column.ts";
 
-const DIRECTORY = new URL("../../../.cache/matrix/", import.meta.url);
-
-function fileOf({ version, type }: Pick<Column, "version" | "type">): URL {
-  return new URL(`${version}-${type}.json`, DIRECTORY);
+function nameOf({ version, type }: Pick<Column, "version" | "type">): string {
+  return `matrix/${version}-${type}`;
 }
 
 /** Keeps a whole column, so that others can be made anew without it. */
 export async function keepColumn(column: Column): Promise<void> {
-  await Deno.mkdir(DIRECTORY, { recursive: true });
-  await Deno.writeTextFile(fileOf(column), JSON.stringify(column));
+  await keepJson(nameOf(column), column);
 }
 
 /** A column that was kept; `undefined` if there is none with these attacks. */
 export async function keptColumn(
   column: Pick<Column, "version" | "type">,
 ): Promise<Column | undefined> {
-  const file = fileOf(column);
-  if (!await exists(file.pathname)) return undefined;
-  const kept: Column = JSON.parse(await Deno.readTextFile(file));
+  const kept = await keptJson<Column>(nameOf(column));
   const names = (list: readonly { name: string }[]) =>
     list.map(({ name }) => name).join();
-  return names(kept.outcomes) === names(ATTACKS) ? kept : undefined;
+  return kept !== undefined && names(kept.outcomes) === names(ATTACKS)
+    ? kept
+    : undefined;
 }

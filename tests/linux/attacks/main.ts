@@ -13,6 +13,7 @@ import { parseArgs } from "@std/cli/parse-args";
 import { hostCommand } from "../../lab/host_command.ts";
 import { linuxGuest, type LinuxGuestType } from "../../lab/linux_guest.ts";
 import { LINUX_KERNELS, type LinuxVersion } from "../../lab/linux_kernels.ts";
+import { chosen } from "../../support/chosen.ts";
 import { attackLab } from "./attack_lab.ts";
 import { AttackSession } from "./attack_session.ts";
 import { ATTACKS } from "./catalog.ts";
@@ -24,14 +25,6 @@ import type { Outcome } from "./outcome.ts";
 const FILE = new URL("../../../docs/detection-matrix.md", import.meta.url);
 const VERSIONS = Object.keys(LINUX_KERNELS) as LinuxVersion[];
 const TYPES: readonly LinuxGuestType[] = ["pv", "pvh"];
-
-/** Those that were asked for, or all. */
-function chosen<T extends string>(all: readonly T[], asked: unknown): T[] {
-  const names = [asked ?? []].flat().map(String);
-  const unknown = names.filter((name) => !all.some((one) => one === name));
-  if (unknown.length > 0) throw new TypeError(`no such thing: ${unknown}`);
-  return all.filter((name) => names.length === 0 || names.includes(name));
-}
 
 function line({ name, hole, found, time, wrong }: Outcome): string {
   const text = hole ??

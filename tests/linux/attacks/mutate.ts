@@ -1,8 +1,8 @@
 /**
  * Attacks a Linux guest from Dom0, as one who rules its kernel could:
- * `mutate --dom NAME --kernel FILE [ATTACK]`. More attacks are taken from
+ * `mutate --dom NAME --kernel FILE [--plan] [ATTACK]`. More attacks are taken from
  * standard input, a name a line; `undo` undoes the last one, as the end of the
- * input does.
+ * input does. With `--plan` nothing is changed, and it is only told what would be.
  *
  * Each is answered by a line of JSON, which an {@linkcode Answer} describes.
  *
@@ -33,6 +33,11 @@ function apply(target: Target, attack: Attack): Answer {
     if (!(error instanceof NotApplicableError)) throw error;
     return { skipped: error.message };
   }
+  if (target.plan.length > 0) {
+    const plan = [...target.plan];
+    target.undo();
+    return { plan };
+  }
   const time = Date.now();
   const { effect } = target;
   if (!target.staysPaused) target.release();
@@ -62,15 +67,15 @@ async function* commands(first: readonly string[]): AsyncGenerator<string> {
 }
 
 async function main(args: readonly string[]): Promise<void> {
-  const { dom, kernel, version, _: first } = parseArgs([...args], {
+  const { dom, kernel, plan, version, _: first } = parseArgs([...args], {
     string: ["dom", "kernel", "_"],
-    boolean: ["version"],
+    boolean: ["plan", "version"],
   });
   if (version) return console.log(versionText());
   if (typeof dom !== "string" || typeof kernel !== "string") {
-    throw new TypeError("mutate --dom NAME --kernel FILE [ATTACK]");
+    throw new TypeError("mutate --dom NAME --kernel FILE [--plan] [ATTACK]");
   }
-  using target = await Target.open(dom, kernel);
+  using target = await Target.open(dom, kernel, plan === true);
   console.log(JSON.stringify({ ready: true } satisfies Answer));
   for await (const command of commands(first.map(String))) {
     let answer: Answer;

@@ -12,10 +12,13 @@ import type { CpuState } from "../../../guestos/cpu_state.ts";
 import type { LinuxGuestType } from "../../lab/linux_guest.ts";
 import { GuestControl } from "./guest_control.ts";
 import { NotApplicableError } from "./not_applicable_error.ts";
+import type { PlannedChange } from "./planned_change.ts";
 import { WritableFrames } from "./writable_frames.ts";
 
 /** Frame numbers that no guest of the lab uses for itself: from 2 GiB on */
 const FIRST_SPARE = 0x8_0000n;
+/** Bytes of what the guest itself is to write */
+const WORD = 8;
 /** Entries of a page table */
 const SLOTS = 512;
 /** Bits of an entry that are no part of the frame number */
@@ -48,6 +51,9 @@ export class Target implements Disposable {
   effect: RegExp | undefined;
   /** Whether the guest must stand still as long as the attack is there */
   staysPaused = false;
+  /** What would be changed, where that is all that is wanted */
+  plan: PlannedChange[] = [];
+  #planOnly: boolean;
   #host: XenHost;
   #domain: Domain;
   #frames: WritableFrames;
@@ -62,8 +68,10 @@ export class Target implements Disposable {
     domain: Domain,
     guest: DomainGuest<CpuState>,
     image: LinuxImage,
+    planOnly: boolean,
     stack: DisposableStack,
   ) {
+    this.#planOnly = planOnly;
     this.#host = host;
     this.#domain = domain;
     this.guest = guest;
@@ -79,8 +87,13 @@ export class Target implements Disposable {
    *
    * @param name Its name or domain id
    * @param kernel Path of its kernel
+   * @param planOnly Whether changes are only planned
    */
-  static async open(name: string, kernel: string): Promise<Target> {
+  static async open(
+    name: string,
+    kernel: string,
+    planOnly = false,
+  ): Promise<Target> {
     const file = await readKernelFile(kernel);
     using stack = new DisposableStack();
     const host = stack.use(new XenHost());
@@ -96,7 +109,7 @@ export class Target implements Disposable {
     } finally {
       host.control.unpause(domain.id);
     }
-    return new Target(host, domain, guest, image, stack.move());
+    return new Target(host, domain, guest, image, planOnly, stack.move());
   }
 
   /**
@@ -145,12 +158,28 @@ export class Target implements Disposable {
     if (before.toHex() === bytes.toHex()) {
       throw new Error("The guest's memory is like that already");
     }
+    if (this.#planOnly) return this.#planWrite(address, bytes);
     this.places.push({ start: address, size: bytes.length });
     this.#writeMemory(address, bytes);
     this.#did({
       undo: () => this.#writeMemory(address, before),
       isThere: () =>
         this.guest.read(address, bytes.length).toHex() === bytes.toHex(),
+    });
+  }
+
+  #planWrite(address: bigint, bytes: Uint8Array): void {
+    const offset = Number(address % BigInt(WORD));
+    const size = Math.ceil((offset + bytes.length) / WORD) * WORD;
+    const start = address - BigInt(offset);
+    const before = this.guest.read(start, size);
+    const after = before.slice();
+    after.set(bytes, offset);
+    this.plan.push({
+      kind: "memory",
+      address: start.toString(16),
+      before: before.toHex(),
+      after: after.toHex(),
     });
   }
 
@@ -193,6 +222,15 @@ export class Target implements Disposable {
   changeEntry(address: bigint, change: (entry: bigint) => bigint): void {
     const { step, place } = this.entry(address);
     const wanted = change(step.entry);
+    if (this.#planOnly) {
+      this.plan.push({
+        kind: "entry",
+        address: address.toString(16),
+        before: step.entry.toString(16),
+        after: wanted.toString(16),
+      });
+      return;
+    }
     this.places.push(place);
     this.#writeEntry(step, wanted);
     this.#did({
@@ -223,6 +261,9 @@ export class Target implements Disposable {
    * page is in the way, it is split as the kernel would.
    */
   swapPage(address: bigint, contents: Uint8Array): void {
+    if (this.#planOnly) {
+      throw new NotApplicableError("its page is one that Dom0 gives");
+    }
     const page = address - address % BigInt(PAGE_SIZE);
     const { step, place } = this.entry(page);
     const frame = this.#spareFrame(contents);
@@ -283,6 +324,15 @@ export class Target implements Disposable {
         .getBigUint64(at, true);
     const before = now();
     const wanted = change(before);
+    if (this.#planOnly) {
+      this.plan.push({
+        kind: "cpu",
+        at,
+        before: before.toString(16),
+        after: wanted.toString(16),
+      });
+      return;
+    }
     const set = (value: bigint) => {
       const put = (state: DataView) => state.setBigUint64(at, value, true);
       if (this.type === "pv") this.#control.changePvCpu(put);
@@ -304,6 +354,7 @@ export class Target implements Disposable {
       for (let step; (step = this.#steps.pop()) !== undefined;) step.undo();
     } finally {
       this.places = [];
+      this.plan = [];
       this.effect = undefined;
       this.staysPaused = false;
       this.release();

@@ -1,0 +1,66 @@
+/**
+ * Lets guests attack themselves on every rung that their host offers, and
+ * writes what becomes of it to docs/rung-matrix.md:
+ * `deno task rungs [--guest G] [--host H] [--type T] [--rung R]`, where each option
+ * can be given more than once. With options only those columns are made anew.
+ *
+ * Ends with exit status 1 if an attack landed and xkmon did not tell of it.
+ *
+ * @module
+ */
+import { parseArgs } from "@std/cli/parse-args";
+import { hostCommand } from "../lab/host_command.ts";
+import { chosen } from "../support/chosen.ts";
+import { COLUMNS, type RungColumn } from "./columns.ts";
+import { isBad } from "./is_bad.ts";
+import { keepOutcomes, keptOutcomes } from "./kept_outcomes.ts";
+import { outcomeText } from "./outcome_text.ts";
+import { rungMatrixText } from "./rung_matrix_text.ts";
+import type { RungOutcome } from "./rung_outcome.ts";
+import { type FilledColumn, runColumns } from "./run_columns.ts";
+
+const FILE = new URL("../../docs/rung-matrix.md", import.meta.url);
+
+/** What all columns have of one property. */
+function all<K extends "guest" | "host" | "type" | "rung">(
+  key: K,
+): RungColumn[K][] {
+  return [...new Set(COLUMNS.map((column) => column[key]))];
+}
+
+function tell(outcome: RungOutcome): void {
+  const text = `  ${outcome.attack}: ${outcomeText(outcome)}`;
+  console.log([text, ...outcome.wrong].join("\n    "));
+}
+
+async function writeMatrix(): Promise<void> {
+  const filled: FilledColumn[] = [];
+  for (const column of COLUMNS) {
+    const outcomes = await keptOutcomes(column);
+    if (outcomes !== undefined) filled.push({ column, outcomes });
+    else console.log("not run yet:", ...Object.values(column));
+  }
+  await Deno.writeTextFile(FILE, rungMatrixText(filled));
+  await hostCommand([Deno.execPath(), "fmt", "--quiet", FILE.pathname]);
+}
+
+const asked = parseArgs(Deno.args, {
+  string: ["guest", "host", "type", "rung"],
+  collect: ["guest", "host", "type", "rung"],
+});
+const guests = chosen(all("guest"), asked.guest);
+const hosts = chosen(all("host"), asked.host);
+const types = chosen(all("type"), asked.type);
+const rungs = chosen(all("rung"), asked.rung);
+const wanted = COLUMNS.filter(({ guest, host, type, rung }) =>
+  guests.includes(guest) && hosts.includes(host) && types.includes(type) &&
+  rungs.includes(rung)
+);
+
+let bad = 0;
+for await (const { column, outcomes } of runColumns(wanted, tell)) {
+  bad += outcomes.filter(isBad).length;
+  await keepOutcomes(column, outcomes);
+  await writeMatrix();
+}
+Deno.exitCode = bad === 0 ? 0 : 1;
