@@ -25,6 +25,8 @@ import {
 
 /** Present, and a write */
 const WRITE_FAULT = 3;
+/** Of a page-table entry */
+const WRITABLE = 2n;
 /** Of CR0 */
 const WP = 1n << 16n;
 
@@ -41,11 +43,18 @@ function fault(sequence: bigint, address = TABLE + 8n) {
   return { sequence, address, ip: TEXT + 0x14n, errorCode: WRITE_FAULT };
 }
 
-Deno.test("a page that nobody makes read-only may be writable, not swapped", async () => {
+Deno.test("a page that nobody makes read-only may be writable, as it was mapped", async () => {
   const { guest, guard, told } = setUp({ response: "report" }, ["poll"]);
+  const [known, added] = [SCRATCH + 0x1000n, SCRATCH + 0x2000n];
+  for (const page of [known, added]) guest.map(page, new Uint8Array(4096));
+  const alias = guest.entry(TABLE) | WRITABLE;
+  guest.setEntry(known, alias);
   guard.arm();
   await guard.pass();
   assertEquals(findings(told), []);
+  guest.setEntry(added, alias);
+  await guard.pass();
+  assertEquals(findings(told), [["XK-003", TABLE]]);
   guest.setEntry(TABLE, guest.entry(ELSEWHERE));
   await guard.pass();
   assertEquals(findings(told).at(-1), ["XK-003", TABLE]);

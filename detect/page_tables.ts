@@ -42,10 +42,13 @@ export class PageTables implements Detector {
   #frames = new Map<bigint, Baseline>();
   /** The same set each time, so that a scan can stand for the next one */
   #wanted: ReadonlySet<bigint>;
+  /** By address: frames of other mappings that nobody made read-only */
+  #trusted = new Map<bigint, bigint>();
 
   /**
    * The page tables as they are now are trusted; to be made after the regions
-   * were made read-only.
+   * were made read-only. One that may be `writable` was not, and may have
+   * writable mappings now.
    */
   constructor(
     guest: Guest,
@@ -70,6 +73,12 @@ export class PageTables implements Detector {
       this.#seen.push({ region, walks: writable ? [] : walks, baselines });
     }
     this.#wanted = new Set(this.#frames.keys());
+    if (!regions.some(({ writable }) => writable)) return;
+    for (const { address, frame } of guest.aliases(this.#wanted).aliases) {
+      if (this.#frames.get(frame)?.region.writable) {
+        this.#trusted.set(address, frame);
+      }
+    }
   }
 
   *check(): Generator<Finding | Unreadable> {
@@ -158,6 +167,7 @@ export class PageTables implements Detector {
       // The protected address itself is judged above
       if (!writable || baseline === undefined) continue;
       if (address === baseline.address) continue;
+      if (this.#trusted.get(address) === frame) continue;
       const { first, count } = found.get(baseline) ??
         { first: address, count: 0 };
       found.set(baseline, { first, count: count + 1 });
