@@ -1,4 +1,5 @@
 import { assertEquals } from "@std/assert";
+import { FakeClock } from "../detect/testing/fake_clock.ts";
 import { GoneOn } from "./gone_on.ts";
 import { hvmCpu } from "./layouts.ts";
 import { IP, MonitorHost } from "./testing/monitor_host.ts";
@@ -18,6 +19,7 @@ async function wait(duration: number): Promise<void> {
 }
 
 Deno.test("something is done when its virtual CPU has gone on, and not before", async () => {
+  using _clock = new FakeClock();
   const { done, goneOn, goTo } = setUp();
   goneOn.then(0, IP, () => done.push("first"));
   await wait(10);
@@ -28,6 +30,7 @@ Deno.test("something is done when its virtual CPU has gone on, and not before", 
 });
 
 Deno.test("a virtual CPU that comes to its next event has all done after that", async () => {
+  using _clock = new FakeClock();
   const { done, goneOn, goTo } = setUp();
   goneOn.then(0, IP, () => done.push("first"));
   goTo(IP + 4n);
@@ -40,9 +43,14 @@ Deno.test("a virtual CPU that comes to its next event has all done after that", 
 });
 
 Deno.test("a virtual CPU that does not go on is not waited for for long", async () => {
+  using clock = new FakeClock();
   const { done, goneOn } = setUp();
   goneOn.then(0, IP, () => done.push("first"));
-  await wait(150);
+  clock.pass(49);
+  await wait(20);
+  assertEquals(done, []);
+  clock.pass(1);
+  await wait(20);
   assertEquals(done, ["first"]);
 });
 
