@@ -215,11 +215,11 @@ export async function stoppedWriteSteps(
       // What was stopped before is found now
       await simpleos.send("idt_attack");
       assertEquals((await monitor.response(domid)).response, "pause");
-      assertEquals(
-        (await monitor.findings(domid)).some(({ what, seen }) =>
-          what === "IDTR of vCPU 0" && seen === "drift"
-        ),
-        true,
+      // Where its store is stopped that is told first
+      await monitor.waitFor(
+        "the register that leads elsewhere",
+        ({ finding }) =>
+          finding?.what === "IDTR of vCPU 0" && finding.seen === "drift",
       );
     },
   );
