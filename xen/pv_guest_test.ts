@@ -696,6 +696,48 @@ Deno.test("an address that the guest led elsewhere is not led back", () => {
   assertEquals(setting.entry(START) >> 12n, swapped);
 });
 
+Deno.test("what is written behind a lock is not there when it is off", () => {
+  using setting = new Setting();
+  const { machine, frames } = setting;
+  const guest = setting.guest();
+  guest.protect([DATA]);
+  for (const frame of frames) machine.bytes(frame).fill(9);
+  // It has made a page table of one
+  machine.readOnly.add(frames[1]!);
+  guest.unprotect();
+  assertEquals(
+    [guest.read(START, 1)[0], guest.read(SECOND, 1)[0]],
+    [1, 9],
+  );
+  assertEquals(setting.entry(SECOND) >> 12n, frames[1]);
+});
+
+Deno.test("what is put right under a lock is right without it", () => {
+  using setting = new Setting();
+  const guest = setting.guest();
+  guest.protect([DATA]);
+  guest.writeMemory(START + 1n, Uint8Array.of(7));
+  assertEquals(guest.read(START, 3), Uint8Array.of(1, 7, 1));
+  guest.unprotect();
+  assertEquals(guest.read(START, 3), Uint8Array.of(1, 7, 1));
+});
+
+Deno.test("the frames of locks stay Dom0's until the locks are off, and no longer", () => {
+  using setting = new Setting();
+  const guest = setting.guest();
+  const { machine } = setting;
+  guest.protect([DATA]);
+  guest.unprotect();
+  // All tables are mapped by now
+  guest.protect([DATA]);
+  const locked = machine.mappedPages;
+  guest.unprotect();
+  assertEquals(locked - machine.mappedPages, 2);
+  guest.protect([DATA]);
+  guest[Symbol.dispose]();
+  assertEquals(machine.mappedPages, 0);
+});
+
 Deno.test("who only looks reads what is locked, if it knows the journal", () => {
   using setting = new Setting();
   setting.guest().protect([DATA]);
