@@ -113,6 +113,10 @@ export class Guard {
   /** Of each region */
   #rungs: readonly Rung[] = [];
   #mayLock = true;
+  /** Whether nothing was locked because the toolstack asks something */
+  #lockIsDue = false;
+  /** Whether the last arming failed, and the next pass has to try again */
+  #armingIsDue = false;
   /** Keys of what was found when the guard armed */
   #atArming: ReadonlySet<string> = new Set();
   #passes = 0;
@@ -169,7 +173,8 @@ export class Guard {
   arm(): void {
     const { symbols, regions, protectable } = this.#profile;
     this.#guest.refresh();
-    const booted = this.#profile.booted(this.#guest);
+    // What a kernel that is up says of itself may be an attacker's word
+    const booted = this.#booted || this.#profile.booted(this.#guest);
     if (this.#regions.length === 0) {
       this.#regions = regions.map((region) => trustRegion(this.#guest, region));
     }
@@ -211,9 +216,13 @@ export class Guard {
     }
     this.#profile.refresh?.();
     const { findings } = look(this.#guest, this.#detectors, symbols, false);
-    this.#atArming = new Set(findings.map(({ key }) => key));
+    if (!this.#booted) {
+      this.#atArming = new Set(findings.map(({ key }) => key));
+    }
     this.#booted = booted;
-    const { rungs, entries, registers, refused } = protection;
+    this.#armingIsDue = false;
+    const { rungs, entries, registers, refused, asked = false } = protection;
+    this.#lockIsDue = asked;
     this.#sealed = rungs.every((rung) => rung === "protect" || rung === "lock");
     this.#rungs = rungs;
     if (registers || rungs.some((rung) => rung !== "poll")) this.#rehearse();
@@ -247,23 +256,48 @@ export class Guard {
 
   /**
    * Takes locks off, since the guest is to be saved: what it maps must be its
-   * own. The other rungs stay.
+   * own. The other rungs stay. A guest that an attack has stopped could not
+   * suspend, and is left as it is.
    *
    * @returns Whether there were any
    */
-  suspendLocks(): boolean {
+  async suspendLocks(): Promise<boolean> {
+    if (this.#lockIsDue) this.#mayLock = false;
     if (!this.#rungs.includes("lock")) return false;
+    // Page tables as they are become trusted: what is wrong is told before
+    await this.pass();
+    if (this.#guest.pausedForAttack || this.#detectors.length === 0) {
+      return false;
+    }
     this.#mayLock = false;
     this.#guest.unprotect();
-    this.arm();
+    this.#armAnew();
     return true;
   }
 
   /** Locks again what `suspendLocks` let go. */
-  resumeLocks(): void {
+  async resumeLocks(): Promise<void> {
     if (this.#mayLock || this.#detectors.length === 0) return;
+    await this.pass();
+    if (this.#guest.pausedForAttack || this.#detectors.length === 0) return;
     this.#mayLock = true;
-    this.arm();
+    this.#armAnew();
+  }
+
+  /** A guest that hides its pages must not end the monitor by that. */
+  #armAnew(): void {
+    try {
+      this.arm();
+    } catch (error) {
+      if (!(error instanceof UnreadableMemoryError)) throw error;
+      this.#armingIsDue = true;
+      // The others know page tables that are no more
+      this.#detectors = contentDetectors(
+        this.#guest,
+        this.#profile,
+        this.#regions,
+      );
+    }
   }
 
   #listener(): GuestListener {
@@ -354,7 +388,9 @@ export class Guard {
    * response that stops the guest, the second look is at the paused guest.
    */
   async pass(): Promise<void> {
-    const notArmed = this.#booted ? [] : this.#armIfBooted();
+    const notArmed = this.#booted && !this.#armingIsDue
+      ? []
+      : this.#armIfBooted();
     const full = this.#isFullDue();
     this.#passes++;
     const first = this.#look(full);
@@ -381,7 +417,7 @@ export class Guard {
   #armIfBooted(): Unreadable[] {
     try {
       this.#guest.refresh();
-      if (this.#profile.booted(this.#guest)) this.arm();
+      if (this.#booted || this.#profile.booted(this.#guest)) this.arm();
       return this.#booted || this.#passes < BOOT_PASSES
         ? []
         : [tellBooting(rules.pageTables), tellBooting(rules.trapTable)];

@@ -179,20 +179,25 @@ export class PvGuest extends DomainGuest<PvCpuState> {
       // They are Xen's
       registers: false,
       ...(locked.refused === undefined ? {} : { refused: locked.refused }),
+      ...(locked.asked === undefined ? {} : { asked: locked.asked }),
     };
   }
 
   #tryLock(
     ranges: readonly InvariantRange[],
-  ): { readonly entries: number; readonly refused?: string } {
+  ): Pick<Protection, "entries" | "refused" | "asked"> {
     if (ranges.length === 0) return { entries: 0 };
     try {
       return { entries: this.#lock(ranges) };
     } catch (error) {
+      // A guest that hides a page of its data must not end the monitor
       const isRefusal = error instanceof XenError ||
-        error instanceof RangeError;
+        error instanceof RangeError || error instanceof UnreadableMemoryError;
       if (!isRefusal) throw error;
-      return { entries: 0, refused: `no page can be locked: ${error.message}` };
+      const refused = `no page can be locked: ${error.message}`;
+      return this.#requests.asked === undefined
+        ? { entries: 0, refused }
+        : { entries: 0, refused, asked: true };
     }
   }
 

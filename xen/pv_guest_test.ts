@@ -751,6 +751,17 @@ Deno.test("who only looks reads what is locked, if it knows the journal", () => 
   assertEquals(lockedFrames(domain.id, "another", setting.folder), []);
 });
 
+Deno.test("a page that the guest hides keeps data from being locked, and is told", () => {
+  using setting = new Setting();
+  setting.setEntry(SECOND, 0n);
+  const { rungs, refused, asked } = setting.guest().protect(
+    [{ ...DATA, rungs: ["lock"] }],
+  );
+  assertEquals([rungs, asked], [["poll"], undefined]);
+  assertStringIncludes(refused!, "no page can be locked: ");
+  assertEquals(setting.journal, undefined);
+});
+
 Deno.test("code is not locked", () => {
   using setting = new Setting();
   const { rungs } = setting.guest().protect(
@@ -771,8 +782,8 @@ Deno.test("while data is locked the toolstack's requests are kept from the guest
   assertEquals(nodes.get(path), { value: "suspend", owner: domain.id });
   assertEquals(setting.journal, undefined);
 
-  const { rungs, refused } = guest.protect([DATA]);
-  assertEquals(rungs, ["protect"]);
+  const { rungs, refused, asked } = guest.protect([DATA]);
+  assertEquals([rungs, asked], [["protect"], true]);
   assertStringIncludes(refused!, "while the guest is to suspend");
   assertEquals(nodes.get(path)!.owner, domain.id);
 });
