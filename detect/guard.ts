@@ -25,6 +25,7 @@ import { Incidents } from "./incidents.ts";
 import { KernelMapping } from "./kernel_mapping.ts";
 import { look } from "./look.ts";
 import { PageTables } from "./page_tables.ts";
+import { RateLimit } from "./rate_limit.ts";
 import {
   Responder,
   type RespondingGuest,
@@ -49,6 +50,9 @@ import { judgeWriteFault } from "./write_fault.ts";
 const BOOT_PASSES = 1200;
 /** Differences this close together are about the same, bytes */
 const PLACE_SIZE = 64n;
+/** Passes a second that the guest can cause itself, beyond those that are due */
+const MAX_EXTRA_PASSES = 2;
+const SECOND = 1000;
 /** Faults that are told one by one within `FAULT_WINDOW` ms */
 const MAX_FAULTS = 64;
 const FAULT_WINDOW = 10_000;
@@ -120,11 +124,16 @@ export class Guard {
   /** Keys of what was found when the guard armed */
   #atArming: ReadonlySet<string> = new Set();
   #passes = 0;
+  #extraPasses = new RateLimit(MAX_EXTRA_PASSES, SECOND);
   #lastFull = -Infinity;
   /** Sequences of the records that were on the fault page last time */
   #lastFaults: ReadonlySet<bigint> = new Set();
   /** Whether an attack stopped it for good: if it runs, an operator let it */
   #leftPaused = false;
+  /** Whether that is for good, so that no restoration lets it run */
+  #mustStay = false;
+  /** Responses that are being made: evidence takes time */
+  #responding = 0;
   /** Since when, and how many faults were told since */
   #toldFaults = { since: -Infinity, count: 0 };
 
@@ -501,7 +510,7 @@ export class Guard {
     // What else it did is there to see while it stands still; a guest that
     // runs on is looked at by the next pass, twice
     if (this.#options.responses.stops(found)) {
-      this.#guest.pauseForAttack();
+      this.#pauseForAttack(found);
       const { findings } = this.#look(false);
       for (const finding of this.#incidents.fromPass(findings)) {
         this.#report({ type: "finding", finding });
@@ -606,9 +615,13 @@ export class Guard {
     }
   }
 
-  /** Looks where a register leads that was loaded with nobody knows what. */
+  /**
+   * Looks where a register leads that was loaded with nobody knows what. A
+   * guest that does so all the time waits for the next pass like any other.
+   */
   #loadedUnread(): void {
     if (!this.#booted || this.#detectors.length === 0) return;
+    if (!this.#extraPasses.take(performance.now())) return;
     this.pass().catch(this.#options.failed);
   }
 
@@ -625,16 +638,34 @@ export class Guard {
   }
 
   async #respond(findings: readonly Finding[]): Promise<void> {
-    if (this.#options.responses.stops(findings)) {
-      this.#guest.pauseForAttack();
-      this.#leftPaused = true;
+    const { responses } = this.#options;
+    const stops = responses.stops(findings);
+    if (stops) this.#pauseForAttack(findings);
+    this.#responding++;
+    try {
+      await this.#responder.respond(findings);
+    } finally {
+      this.#responding--;
     }
-    await this.#responder.respond(findings);
+    // What could not be put right waits for the operator
+    if (stops && this.#guest.pausedForAttack) this.#mustStay = true;
+  }
+
+  /** Stops the guest; a pause that was there already is not ours to end. */
+  #pauseForAttack(findings: readonly Finding[]): void {
+    const { response } = this.#options.responses.strongest(findings);
+    if (!this.#guest.pausedForAttack) this.#mustStay = false;
+    else if (!this.#leftPaused) this.#mustStay = true;
+    if (response !== "restore") this.#mustStay = true;
+    this.#guest.pauseForAttack();
+    this.#leftPaused = true;
   }
 
   /** Puts the guest right; says what, or why it is not as it was. */
   #restore(): readonly Finding[] | string {
     if (this.#detectors.length === 0) return "guarding has ended";
+    if (this.#mustStay) return "another attack has it paused";
+    if (this.#responding > 1) return "evidence of another attack is being kept";
     const { responses } = this.#options;
     const restored = restoreFindings(this.#guest, this.#detectors, () => {
       const { findings, unreadable } = this.#look(true);

@@ -13,6 +13,7 @@ import {
   type GuardSetting,
   unarmedGuard as setUp,
 } from "./testing/armed_guard.ts";
+import { FakeClock } from "./testing/fake_clock.ts";
 import { faultPage } from "./testing/fault_page.ts";
 import { hvmCpu } from "./testing/hvm_cpu.ts";
 import {
@@ -584,6 +585,16 @@ Deno.test("a table of which nobody could read where it is is found by a look at 
   guest.registerListener!.loadedUnread();
   assertEquals(guard.passes, 1);
   assertEquals(findings(told), [["XK-011", TABLE]]);
+});
+
+Deno.test("a guest that loads what nobody can read all the time is not looked at all the time", () => {
+  using clock = new FakeClock();
+  const { guest, guard } = withTables();
+  for (let time = 0; time < 50; time++) guest.registerListener!.loadedUnread();
+  assertEquals(guard.passes, 2);
+  clock.pass(1000);
+  guest.registerListener!.loadedUnread();
+  assertEquals(guard.passes, 3);
 });
 
 Deno.test("loads that are not stopped any more are told of", () => {
