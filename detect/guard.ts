@@ -544,6 +544,14 @@ export class Guard {
    * returns, and the guest stands still if it is held then.
    */
   #stopped(write: StoppedWrite): void {
+    try {
+      this.#judgeWrite(write);
+    } catch (error) {
+      this.#options.failed(error);
+    }
+  }
+
+  #judgeWrite(write: StoppedWrite): void {
     if (this.#detectors.length === 0) return;
     const ran = this.#ran;
     if (this.#stops) this.#holdToLook();
@@ -571,9 +579,13 @@ export class Guard {
     const { symbols, entryPoints } = this.#profile;
     const finding = judgeRegisterChange(symbols, entryPoints, change);
     if (finding === undefined) return true;
-    const ran = this.#ran;
-    if (this.#stops) this.#holdToLook();
-    this.#tellStopped(finding, ran);
+    try {
+      const ran = this.#ran;
+      if (this.#stops) this.#holdToLook();
+      this.#tellStopped(finding, ran);
+    } catch (error) {
+      this.#options.failed(error);
+    }
     return false;
   }
 
@@ -716,8 +728,13 @@ export class Guard {
    */
   disarm(): string | undefined {
     this.#detectors = [];
-    this.#guest.endHold();
-    return this.#guest.unprotect();
+    let undone: string | undefined;
+    try {
+      this.#guest.endHold();
+    } finally {
+      undone = this.#guest.unprotect();
+    }
+    return undone;
   }
 }
 

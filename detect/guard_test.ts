@@ -714,6 +714,33 @@ Deno.test("a guest that was held when a look failed runs on after the disarming"
   assertEquals(told, []);
 });
 
+Deno.test("a guest that cannot be let run is unprotected all the same", () => {
+  const { guest, guard } = armed();
+  guest.endHold = () => {
+    throw new Error("xc_domain_unpause");
+  };
+  assertThrows(() => guard.disarm(), Error, "xc_domain_unpause");
+  assertEquals(guest.calls, ["unprotect"]);
+});
+
+Deno.test("an error that a stopped write or change leads to is told to the owner alone", () => {
+  const errors: unknown[] = [];
+  const all = setUp({ failed: (error) => errors.push(error) });
+  const { guest, guard } = all;
+  guest.watchesRegisters = true;
+  guard.arm();
+  guest.hold = () => {
+    throw new RangeError("xc_domain_pause");
+  };
+  guest.stopped({ vcpu: 0, ip: TEXT, frame: guest.frame(TABLE), offset: 8 });
+  const change = { vcpu: 0, ip: TEXT, register: "cr0" } as const;
+  assertEquals(
+    guest.registerListener!.mayChange({ ...change, value: 0n, before: WP }),
+    false,
+  );
+  assertEquals(errors.length, 2);
+});
+
 Deno.test("the pause after an attack outlives the disarming", async () => {
   const { guest, guard } = armed();
   guest.write(TABLE + 8n, [0x18]);
