@@ -454,7 +454,10 @@ export class Guard {
     }
     this.#holdFor(fresh);
     for (const finding of fresh) this.#report({ type: "finding", finding });
-    await this.#respond(fresh);
+    const responding = this.#respond(fresh);
+    // Evidence takes minutes, in which a guest that runs is looked at
+    if (responses.stops(fresh)) await responding;
+    else responding.catch(this.#options.failed);
   }
 
   /** Stops the guest if one of the findings does, else it runs on. */

@@ -425,6 +425,22 @@ Deno.test("with `report` evidence is kept of a guest that runs on", async () => 
   assertEquals(responses(told)[0]?.evidence, "/evidence/1");
 });
 
+Deno.test("a guest that runs on is looked at while evidence is being kept", async () => {
+  const { promise, resolve } = Promise.withResolvers<string>();
+  const { guest, guard, told } = armedGuard({
+    responses: plan({ response: "report", dump: true }, {
+      "XK-001": "report",
+    }),
+    keepEvidence: () => promise,
+  });
+  for (const address of [TABLE + 8n, TEXT]) {
+    guest.write(address, [0x18]);
+    await guard.pass();
+  }
+  assertEquals(told.map(({ type }) => type), ["finding", "finding"]);
+  resolve("/evidence/1");
+});
+
 Deno.test("a write that is to be blocked and landed is told as such", async () => {
   const { guest, guard, told } = armedGuard({ response: "block" });
   guest.write(TABLE + 8n, [0x18]);
