@@ -330,7 +330,10 @@ async function guardLiving(
     if (!stop.aborted) armed();
     const works = Promise.all([
       runPasses(guard, options.interval, signal),
-      yieldLocks(guard, lifecycle, domain, notice, signal),
+      // Of others no page is locked
+      ...(domain.type === "PV"
+        ? [yieldLocks(guard, lifecycle, domain, notice, signal)]
+        : []),
     ]).then(() => undefined);
     gone = await Promise.race([lifecycle.ended(domain, stop), works]);
     ended.abort();
@@ -422,11 +425,13 @@ async function yieldLocks(
   for (;;) {
     const request = await lifecycle.asked(domain, signal);
     if (request === undefined) return;
-    if (guard.suspendLocks()) {
+    if (await guard.suspendLocks()) {
       notice(`guest is asked to ${request}: no page is locked until then`);
     }
     await sleeper.sleep(REQUEST_LIMIT);
-    if (!signal.aborted) guard.resumeLocks();
+    // A guest that has not even taken note of it may do so at any time
+    const isAsked = lifecycle.request(domain) !== undefined;
+    if (!signal.aborted && !isAsked) await guard.resumeLocks();
   }
 }
 

@@ -25,6 +25,7 @@ import { Incidents } from "./incidents.ts";
 import { KernelMapping } from "./kernel_mapping.ts";
 import { look } from "./look.ts";
 import { PageTables } from "./page_tables.ts";
+import { RateLimit } from "./rate_limit.ts";
 import {
   Responder,
   type RespondingGuest,
@@ -49,6 +50,9 @@ import { judgeWriteFault } from "./write_fault.ts";
 const BOOT_PASSES = 1200;
 /** Differences this close together are about the same, bytes */
 const PLACE_SIZE = 64n;
+/** Passes a second that the guest can cause itself, beyond those that are due */
+const MAX_EXTRA_PASSES = 2;
+const SECOND = 1000;
 /** Faults that are told one by one within `FAULT_WINDOW` ms */
 const MAX_FAULTS = 64;
 const FAULT_WINDOW = 10_000;
@@ -113,14 +117,23 @@ export class Guard {
   /** Of each region */
   #rungs: readonly Rung[] = [];
   #mayLock = true;
+  /** Whether nothing was locked because the toolstack asks something */
+  #lockIsDue = false;
+  /** Whether the last arming failed, and the next pass has to try again */
+  #armingIsDue = false;
   /** Keys of what was found when the guard armed */
   #atArming: ReadonlySet<string> = new Set();
   #passes = 0;
+  #extraPasses = new RateLimit(MAX_EXTRA_PASSES, SECOND);
   #lastFull = -Infinity;
   /** Sequences of the records that were on the fault page last time */
   #lastFaults: ReadonlySet<bigint> = new Set();
   /** Whether an attack stopped it for good: if it runs, an operator let it */
   #leftPaused = false;
+  /** Whether that is for good, so that no restoration lets it run */
+  #mustStay = false;
+  /** Responses that are being made: evidence takes time */
+  #responding = 0;
   /** Since when, and how many faults were told since */
   #toldFaults = { since: -Infinity, count: 0 };
 
@@ -169,7 +182,8 @@ export class Guard {
   arm(): void {
     const { symbols, regions, protectable } = this.#profile;
     this.#guest.refresh();
-    const booted = this.#profile.booted(this.#guest);
+    // What a kernel that is up says of itself may be an attacker's word
+    const booted = this.#booted || this.#profile.booted(this.#guest);
     if (this.#regions.length === 0) {
       this.#regions = regions.map((region) => trustRegion(this.#guest, region));
     }
@@ -211,9 +225,13 @@ export class Guard {
     }
     this.#profile.refresh?.();
     const { findings } = look(this.#guest, this.#detectors, symbols, false);
-    this.#atArming = new Set(findings.map(({ key }) => key));
+    if (!this.#booted) {
+      this.#atArming = new Set(findings.map(({ key }) => key));
+    }
     this.#booted = booted;
-    const { rungs, entries, registers, refused } = protection;
+    this.#armingIsDue = false;
+    const { rungs, entries, registers, refused, asked = false } = protection;
+    this.#lockIsDue = asked;
     this.#sealed = rungs.every((rung) => rung === "protect" || rung === "lock");
     this.#rungs = rungs;
     if (registers || rungs.some((rung) => rung !== "poll")) this.#rehearse();
@@ -247,23 +265,48 @@ export class Guard {
 
   /**
    * Takes locks off, since the guest is to be saved: what it maps must be its
-   * own. The other rungs stay.
+   * own. The other rungs stay. A guest that an attack has stopped could not
+   * suspend, and is left as it is.
    *
    * @returns Whether there were any
    */
-  suspendLocks(): boolean {
+  async suspendLocks(): Promise<boolean> {
+    if (this.#lockIsDue) this.#mayLock = false;
     if (!this.#rungs.includes("lock")) return false;
+    // Page tables as they are become trusted: what is wrong is told before
+    await this.pass();
+    if (this.#guest.pausedForAttack || this.#detectors.length === 0) {
+      return false;
+    }
     this.#mayLock = false;
     this.#guest.unprotect();
-    this.arm();
+    this.#armAnew();
     return true;
   }
 
   /** Locks again what `suspendLocks` let go. */
-  resumeLocks(): void {
+  async resumeLocks(): Promise<void> {
     if (this.#mayLock || this.#detectors.length === 0) return;
+    await this.pass();
+    if (this.#guest.pausedForAttack || this.#detectors.length === 0) return;
     this.#mayLock = true;
-    this.arm();
+    this.#armAnew();
+  }
+
+  /** A guest that hides its pages must not end the monitor by that. */
+  #armAnew(): void {
+    try {
+      this.arm();
+    } catch (error) {
+      if (!(error instanceof UnreadableMemoryError)) throw error;
+      this.#armingIsDue = true;
+      // The others know page tables that are no more
+      this.#detectors = contentDetectors(
+        this.#guest,
+        this.#profile,
+        this.#regions,
+      );
+    }
   }
 
   #listener(): GuestListener {
@@ -354,7 +397,9 @@ export class Guard {
    * response that stops the guest, the second look is at the paused guest.
    */
   async pass(): Promise<void> {
-    const notArmed = this.#booted ? [] : this.#armIfBooted();
+    const notArmed = this.#booted && !this.#armingIsDue
+      ? []
+      : this.#armIfBooted();
     const full = this.#isFullDue();
     this.#passes++;
     const first = this.#look(full);
@@ -381,7 +426,7 @@ export class Guard {
   #armIfBooted(): Unreadable[] {
     try {
       this.#guest.refresh();
-      if (this.#profile.booted(this.#guest)) this.arm();
+      if (this.#booted || this.#profile.booted(this.#guest)) this.arm();
       return this.#booted || this.#passes < BOOT_PASSES
         ? []
         : [tellBooting(rules.pageTables), tellBooting(rules.trapTable)];
@@ -409,7 +454,10 @@ export class Guard {
     }
     this.#holdFor(fresh);
     for (const finding of fresh) this.#report({ type: "finding", finding });
-    await this.#respond(fresh);
+    const responding = this.#respond(fresh);
+    // Evidence takes minutes, in which a guest that runs is looked at
+    if (responses.stops(fresh)) await responding;
+    else responding.catch(this.#options.failed);
   }
 
   /** Stops the guest if one of the findings does, else it runs on. */
@@ -465,7 +513,7 @@ export class Guard {
     // What else it did is there to see while it stands still; a guest that
     // runs on is looked at by the next pass, twice
     if (this.#options.responses.stops(found)) {
-      this.#guest.pauseForAttack();
+      this.#pauseForAttack(found);
       const { findings } = this.#look(false);
       for (const finding of this.#incidents.fromPass(findings)) {
         this.#report({ type: "finding", finding });
@@ -499,6 +547,14 @@ export class Guard {
    * returns, and the guest stands still if it is held then.
    */
   #stopped(write: StoppedWrite): void {
+    try {
+      this.#judgeWrite(write);
+    } catch (error) {
+      this.#options.failed(error);
+    }
+  }
+
+  #judgeWrite(write: StoppedWrite): void {
     if (this.#detectors.length === 0) return;
     const ran = this.#ran;
     if (this.#stops) this.#holdToLook();
@@ -526,9 +582,13 @@ export class Guard {
     const { symbols, entryPoints } = this.#profile;
     const finding = judgeRegisterChange(symbols, entryPoints, change);
     if (finding === undefined) return true;
-    const ran = this.#ran;
-    if (this.#stops) this.#holdToLook();
-    this.#tellStopped(finding, ran);
+    try {
+      const ran = this.#ran;
+      if (this.#stops) this.#holdToLook();
+      this.#tellStopped(finding, ran);
+    } catch (error) {
+      this.#options.failed(error);
+    }
     return false;
   }
 
@@ -570,9 +630,13 @@ export class Guard {
     }
   }
 
-  /** Looks where a register leads that was loaded with nobody knows what. */
+  /**
+   * Looks where a register leads that was loaded with nobody knows what. A
+   * guest that does so all the time waits for the next pass like any other.
+   */
   #loadedUnread(): void {
     if (!this.#booted || this.#detectors.length === 0) return;
+    if (!this.#extraPasses.take(performance.now())) return;
     this.pass().catch(this.#options.failed);
   }
 
@@ -589,16 +653,34 @@ export class Guard {
   }
 
   async #respond(findings: readonly Finding[]): Promise<void> {
-    if (this.#options.responses.stops(findings)) {
-      this.#guest.pauseForAttack();
-      this.#leftPaused = true;
+    const { responses } = this.#options;
+    const stops = responses.stops(findings);
+    if (stops) this.#pauseForAttack(findings);
+    this.#responding++;
+    try {
+      await this.#responder.respond(findings);
+    } finally {
+      this.#responding--;
     }
-    await this.#responder.respond(findings);
+    // What could not be put right waits for the operator
+    if (stops && this.#guest.pausedForAttack) this.#mustStay = true;
+  }
+
+  /** Stops the guest; a pause that was there already is not ours to end. */
+  #pauseForAttack(findings: readonly Finding[]): void {
+    const { response } = this.#options.responses.strongest(findings);
+    if (!this.#guest.pausedForAttack) this.#mustStay = false;
+    else if (!this.#leftPaused) this.#mustStay = true;
+    if (response !== "restore") this.#mustStay = true;
+    this.#guest.pauseForAttack();
+    this.#leftPaused = true;
   }
 
   /** Puts the guest right; says what, or why it is not as it was. */
   #restore(): readonly Finding[] | string {
     if (this.#detectors.length === 0) return "guarding has ended";
+    if (this.#mustStay) return "another attack has it paused";
+    if (this.#responding > 1) return "evidence of another attack is being kept";
     const { responses } = this.#options;
     const restored = restoreFindings(this.#guest, this.#detectors, () => {
       const { findings, unreadable } = this.#look(true);
@@ -649,8 +731,13 @@ export class Guard {
    */
   disarm(): string | undefined {
     this.#detectors = [];
-    this.#guest.endHold();
-    return this.#guest.unprotect();
+    let undone: string | undefined;
+    try {
+      this.#guest.endHold();
+    } finally {
+      undone = this.#guest.unprotect();
+    }
+    return undone;
   }
 }
 

@@ -197,6 +197,62 @@ Deno.test("a rule of its own response is left alone while another is put right",
   assertEquals(guest.read(TABLE + 8n, 1)[0], 0x20);
 });
 
+Deno.test("what is put right does not end the pause after another attack", async () => {
+  const { guest, guard, told } = armedGuard({
+    responses: plan({ response: "pause", dump: false }, {
+      "XK-002": "restore",
+    }),
+  });
+  guest.write(TEXT, [0xee]);
+  await guard.pass();
+  // As a look finds that is more thorough than the one before
+  guest.write(TABLE + 8n, [0x18]);
+  await guard.pass();
+  assertEquals(responses(told).map(({ response }) => response), [
+    "pause",
+    "pause",
+  ]);
+  assertMatch(responses(told)[1]!.text, /^another attack has it paused; /);
+  assertEquals(guest.pausedForAttack, true);
+  guest.letRun();
+  guest.write(TABLE + 16n, [0x18]);
+  await guard.pass();
+  assertEquals(responses(told).at(-1)!.response, "restore");
+  assertEquals(guest.paused, false);
+});
+
+Deno.test("nothing is put right of a guest that an earlier monitor left paused", async () => {
+  const { guest, guard, told } = armedGuard({ response: "restore" });
+  guest.pauseForAttack();
+  guest.write(TABLE + 8n, [0x18]);
+  await guard.pass();
+  assertEquals(responses(told).map(({ response }) => response), ["pause"]);
+  assertEquals(guest.pausedForAttack, true);
+});
+
+Deno.test("nothing is put right while evidence of another attack is being kept", async () => {
+  const { promise, resolve } = Promise.withResolvers<string>();
+  const { guest, guard, told } = armedGuard({
+    responses: new ResponsePlan(
+      { response: "restore", dump: false },
+      new Map([["XK-002", { response: "restore", dump: true }]]),
+    ),
+    keepEvidence: () => promise,
+  });
+  guest.write(TABLE + 8n, [0x18]);
+  const first = guard.pass();
+  guest.write(TEXT, [0xee]);
+  await guard.pass();
+  assertEquals(guest.read(TEXT, 1)[0], 0xee);
+  resolve("/evidence/1");
+  await first;
+  assertEquals(responses(told).map(({ response }) => response), [
+    "pause",
+    "pause",
+  ]);
+  assertEquals(guest.pausedForAttack, true);
+});
+
 Deno.test("the strongest response to what was found at once is the one made", async () => {
   const { guest, guard } = armedGuard({
     responses: plan({ response: "report", dump: false }, {
@@ -367,6 +423,22 @@ Deno.test("with `report` evidence is kept of a guest that runs on", async () => 
   await guard.pass();
   assertEquals(guest.calls, ["finding", "response"]);
   assertEquals(responses(told)[0]?.evidence, "/evidence/1");
+});
+
+Deno.test("a guest that runs on is looked at while evidence is being kept", async () => {
+  const { promise, resolve } = Promise.withResolvers<string>();
+  const { guest, guard, told } = armedGuard({
+    responses: plan({ response: "report", dump: true }, {
+      "XK-001": "report",
+    }),
+    keepEvidence: () => promise,
+  });
+  for (const address of [TABLE + 8n, TEXT]) {
+    guest.write(address, [0x18]);
+    await guard.pass();
+  }
+  assertEquals(told.map(({ type }) => type), ["finding", "finding"]);
+  resolve("/evidence/1");
 });
 
 Deno.test("a write that is to be blocked and landed is told as such", async () => {

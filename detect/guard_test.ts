@@ -13,6 +13,7 @@ import {
   type GuardSetting,
   unarmedGuard as setUp,
 } from "./testing/armed_guard.ts";
+import { FakeClock } from "./testing/fake_clock.ts";
 import { faultPage } from "./testing/fault_page.ts";
 import { hvmCpu } from "./testing/hvm_cpu.ts";
 import {
@@ -586,6 +587,16 @@ Deno.test("a table of which nobody could read where it is is found by a look at 
   assertEquals(findings(told), [["XK-011", TABLE]]);
 });
 
+Deno.test("a guest that loads what nobody can read all the time is not looked at all the time", () => {
+  using clock = new FakeClock();
+  const { guest, guard } = withTables();
+  for (let time = 0; time < 50; time++) guest.registerListener!.loadedUnread();
+  assertEquals(guard.passes, 2);
+  clock.pass(1000);
+  guest.registerListener!.loadedUnread();
+  assertEquals(guard.passes, 3);
+});
+
 Deno.test("loads that are not stopped any more are told of", () => {
   const { guest, told } = withTables();
   guest.registerListener!.unwatched("the reason");
@@ -703,6 +714,33 @@ Deno.test("a guest that was held when a look failed runs on after the disarming"
   assertEquals(told, []);
 });
 
+Deno.test("a guest that cannot be let run is unprotected all the same", () => {
+  const { guest, guard } = armed();
+  guest.endHold = () => {
+    throw new Error("xc_domain_unpause");
+  };
+  assertThrows(() => guard.disarm(), Error, "xc_domain_unpause");
+  assertEquals(guest.calls, ["unprotect"]);
+});
+
+Deno.test("an error that a stopped write or change leads to is told to the owner alone", () => {
+  const errors: unknown[] = [];
+  const all = setUp({ failed: (error) => errors.push(error) });
+  const { guest, guard } = all;
+  guest.watchesRegisters = true;
+  guard.arm();
+  guest.hold = () => {
+    throw new RangeError("xc_domain_pause");
+  };
+  guest.stopped({ vcpu: 0, ip: TEXT, frame: guest.frame(TABLE), offset: 8 });
+  const change = { vcpu: 0, ip: TEXT, register: "cr0" } as const;
+  assertEquals(
+    guest.registerListener!.mayChange({ ...change, value: 0n, before: WP }),
+    false,
+  );
+  assertEquals(errors.length, 2);
+});
+
 Deno.test("the pause after an attack outlives the disarming", async () => {
   const { guest, guard } = armed();
   guest.write(TABLE + 8n, [0x18]);
@@ -721,30 +759,104 @@ Deno.test("disarming makes writable what arming made read-only", async () => {
   assertEquals(guest.calls, []);
 });
 
-Deno.test("locks are taken off while the guest may suspend, and the rest stays", () => {
+/** How many regions were locked each time that the guard armed. */
+function lockedRegions(told: readonly EventBody[]): number[] {
+  return told.flatMap((event) =>
+    event.type === "armed"
+      ? [event.regions.filter(({ rung }) => rung === "lock").length]
+      : []
+  );
+}
+
+Deno.test("locks are taken off while the guest may suspend, and the rest stays", async () => {
   const { guest, guard, told, profile } = setUp();
   const sealable = profile.regions.filter(({ sealable }) => sealable);
   assert(sealable.length > 0 && sealable.length < profile.regions.length);
   guest.locks = true;
   guard.arm();
-  assertEquals(guard.suspendLocks(), true);
-  assertEquals(guard.suspendLocks(), false);
-  guard.resumeLocks();
-  guard.resumeLocks();
-  const locked = told.flatMap((event) =>
-    event.type === "armed"
-      ? [event.regions.filter(({ rung }) => rung === "lock").length]
-      : []
-  );
-  assertEquals(locked, [sealable.length, 0, sealable.length]);
+  assertEquals(await guard.suspendLocks(), true);
+  assertEquals(await guard.suspendLocks(), false);
+  await guard.resumeLocks();
+  await guard.resumeLocks();
+  assertEquals(lockedRegions(told), [sealable.length, 0, sealable.length]);
 });
 
-Deno.test("while a kernel boots nothing is locked", () => {
+Deno.test("what could not be locked because of a request is locked when it is gone", async () => {
+  const { guest, guard, told } = setUp();
+  Object.assign(guest, { locks: true, asked: true });
+  guard.arm();
+  assertEquals(await guard.suspendLocks(), false);
+  guest.asked = false;
+  await guard.resumeLocks();
+  assertEquals(lockedRegions(told), [0, 2]);
+});
+
+Deno.test("what a guest did before its locks are taken off is told, not trusted", async () => {
+  const { guest, guard, told } = setUp({ response: "report" });
+  guest.locks = true;
+  guard.arm();
+  guest.map(ELSEWHERE, guest.read(TABLE, 0x1000));
+  guest.setEntry(TABLE, guest.entry(ELSEWHERE));
+  assertEquals(await guard.suspendLocks(), true);
+  assertEquals(findings(told), [["XK-003", TABLE]]);
+});
+
+Deno.test("a guest that an attack has stopped keeps its locks", async () => {
+  const { guest, guard, told } = setUp({ response: "pause" });
+  guest.locks = true;
+  guard.arm();
+  guest.write(TABLE + 8n, [0x18]);
+  assertEquals(await guard.suspendLocks(), false);
+  assertEquals(lockedRegions(told), [2]);
+  assertEquals(guest.pausedForAttack, true);
+});
+
+Deno.test("what changes while locks are taken off was not so before the arming", async () => {
+  const { guest, guard, told } = setUp({ response: "report" });
+  guest.locks = true;
+  guard.arm();
+  const { unprotect } = guest;
+  guest.unprotect = () => {
+    guest.write(TABLE + 8n, [0x18]);
+    return unprotect.call(guest);
+  };
+  await guard.suspendLocks();
+  await guard.pass();
+  const summaries = told.flatMap((event) =>
+    event.type === "finding" ? [event.finding.summary] : []
+  );
+  assertEquals(summaries, [
+    "pointer was redirected from sys_stop to sys_ping+0x8",
+  ]);
+});
+
+Deno.test("a kernel that says it boots, or hides a page, when locks are taken off is guarded on", async () => {
+  const { guest, guard, told } = setUp({ response: "report" });
+  guest.locks = true;
+  guard.arm();
+  guest.write(SCRATCH, [0]);
+  const entry = guest.entry(LIMITS);
+  const { unprotect } = guest;
+  guest.unprotect = () => {
+    const text = unprotect.call(guest);
+    guest.unmap(LIMITS);
+    return text;
+  };
+  await guard.suspendLocks();
+  await guard.pass();
+  assertEquals(lockedRegions(told), [2]);
+  assert(told.some(({ type }) => type === "unreadable"));
+  guest.setEntry(LIMITS, entry);
+  await guard.pass();
+  assertEquals([lockedRegions(told), guard.booted], [[2, 0], true]);
+});
+
+Deno.test("while a kernel boots nothing is locked", async () => {
   const { guest, guard, told } = setUp({ booted: false });
   guest.locks = true;
   guard.arm();
   const [event] = told;
   assert(event?.type === "armed");
   assert(event.regions.every(({ rung }) => rung === "protect"));
-  assertEquals(guard.suspendLocks(), false);
+  assertEquals(await guard.suspendLocks(), false);
 });

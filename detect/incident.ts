@@ -20,6 +20,8 @@ export interface Incident {
   readonly regions: readonly IncidentRegion[];
   /** What is done about it, as the operator names it: `dump+reboot` */
   readonly response: string;
+  /** Whether the guest is paused while the evidence is being kept */
+  readonly standsStill: boolean;
   /** Whether the guest stays paused when the evidence has been kept */
   readonly staysPaused: boolean;
 }

@@ -208,8 +208,10 @@ export class PageTables implements Detector {
   #closeAliases({ address, walk }: Baseline, guest: WritableGuest): void {
     const { aliases } = this.#guest.aliases(new Set([walk.frame]));
     guest.writeEntries(
-      aliases.filter((alias) => alias.writable && alias.address !== address)
-        .map(({ step }) => ({ ...step, entry: step.entry & ~WRITABLE })),
+      aliases.filter((alias) =>
+        alias.writable && alias.address !== address &&
+        this.#trusted.get(alias.address) !== walk.frame
+      ).map(({ step }) => ({ ...step, entry: step.entry & ~WRITABLE })),
     );
   }
 
@@ -224,7 +226,7 @@ export class PageTables implements Detector {
           `the level ${before.level} page table is another one`,
         );
       }
-      const entry = before.level === 1
+      const entry = before.level === 1 && !region.writable
         ? before.entry & ~WRITABLE
         : before.entry;
       if (differs(now, { ...before, entry })) {

@@ -203,6 +203,24 @@ Deno.test("a second mapping is made read-only and stays", () => {
   assertEquals(guest.frame(ELSEWHERE), guest.frame(TABLE));
 });
 
+Deno.test("what nobody made read-only is put back as writable as it was", () => {
+  const kernel = guardedKernel();
+  const { guest, profile } = kernel;
+  const regions = trustedRegions(kernel).map((region) => ({
+    ...region,
+    writable: true,
+  }));
+  const [known, added] = [SCRATCH + 0x1000n, SCRATCH + 0x2000n];
+  guest.mapFrame(known, guest.frame(TABLE));
+  const tables = new PageTables(guest, profile.symbols, regions);
+  const before = [TABLE, LIMITS, known].map((at) => guest.entry(at));
+  guest.mapFrame(added, guest.frame(TABLE));
+  guest.setEntry(LIMITS, guest.entry(SCRATCH));
+  assertEquals(restore({ guest, tables }), []);
+  assertEquals([TABLE, LIMITS, known].map((at) => guest.entry(at)), before);
+  assertEquals(guest.entry(added) & WRITABLE, 0n);
+});
+
 Deno.test("under a table that is another one nothing is written", () => {
   const { guest, tables } = setUp();
   guest.setEntry(TABLE, guest.entry(TABLE) | WRITABLE);

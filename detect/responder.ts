@@ -180,6 +180,7 @@ export class Responder {
         findings,
         ...this.#setting(),
         response: response === "dump" ? "dump" : `dump+${response}`,
+        standsStill: this.#options.responses.stops(findings),
         staysPaused: response === "dump" || response === "pause",
       });
       return { text: `evidence is in ${path}`, path };

@@ -261,9 +261,18 @@ export abstract class DomainGuest<C extends CpuState> extends PagedGuest {
     }
   }
 
-  /** Writes within one frame. */
-  protected writeFrame(frame: bigint, offset: number, bytes: Uint8Array): void {
-    const mapping = this.host.frames.mapWritable(this.domain.id, [frame]);
+  /**
+   * Writes within one frame.
+   *
+   * @param owner Id of the domain whose frame it is
+   */
+  protected writeFrame(
+    frame: bigint,
+    offset: number,
+    bytes: Uint8Array,
+    owner = this.domain.id,
+  ): void {
+    const mapping = this.host.frames.mapWritable(owner, [frame]);
     if (!(mapping instanceof FrameMapping)) {
       throw new RangeError(
         `Xen refuses writes to frame 0x${frame.toString(16)}`,

@@ -72,6 +72,11 @@ export class Lifecycle implements Disposable {
     return this.#until(() => this.endOf(domain), signal);
   }
 
+  /** What the toolstack asks a domain for now, if anything. */
+  request({ id }: Domain): string | undefined {
+    return new ToolstackRequests(this.#host.store, id).asked;
+  }
+
   /**
    * Waits until the toolstack asks a domain for something: to suspend, to shut
    * down.
@@ -83,12 +88,12 @@ export class Lifecycle implements Disposable {
     signal: AbortSignal,
   ): Promise<string | undefined> {
     const { store } = this.#host;
-    const requests = new ToolstackRequests(store, domain.id);
-    const unwatch = store.watch(requests.node, () => {
+    const { node } = new ToolstackRequests(store, domain.id);
+    const unwatch = store.watch(node, () => {
       for (const look of this.#waiting) look();
     });
     try {
-      return await this.#until(() => requests.asked, signal);
+      return await this.#until(() => this.request(domain), signal);
     } finally {
       unwatch();
     }

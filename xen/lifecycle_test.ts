@@ -124,9 +124,11 @@ Deno.test("what the toolstack asks of a guest is seen", async () => {
   assert(changing.watched.has(node));
   changing.tell(node, "suspend");
   assertEquals(await asked, "suspend");
+  assertEquals(lifecycle.request(changing.web), "suspend");
   assert(!changing.watched.has(node));
 
   changing.tell(node, "");
+  assertEquals(lifecycle.request(changing.web), undefined);
   const again = lifecycle.asked(changing.web, stop.signal);
   stop.abort();
   assertEquals(await again, undefined);

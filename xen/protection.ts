@@ -104,4 +104,6 @@ export interface Protection {
   readonly registers: boolean;
   /** Why a range, or a register, is not kept as it could be */
   readonly refused?: string;
+  /** Ranges could not be locked because the toolstack asks something */
+  readonly asked?: true;
 }

@@ -74,6 +74,11 @@ export class PvGuest extends DomainGuest<PvCpuState> {
   #locked: LockedEntry[] = [];
   /** These frames */
   #own: Set<bigint>;
+  /**
+   * The same, mapped: a guest that maps one no more must not have it freed, and
+   * used for something else, while it may have to be put back
+   */
+  #kept: FrameMapping[] = [];
   /** The guest is not to suspend with frames in its tables that are not its */
   #requests: ToolstackRequests;
   #holdsRequests = false;
@@ -174,20 +179,25 @@ export class PvGuest extends DomainGuest<PvCpuState> {
       // They are Xen's
       registers: false,
       ...(locked.refused === undefined ? {} : { refused: locked.refused }),
+      ...(locked.asked === undefined ? {} : { asked: locked.asked }),
     };
   }
 
   #tryLock(
     ranges: readonly InvariantRange[],
-  ): { readonly entries: number; readonly refused?: string } {
+  ): Pick<Protection, "entries" | "refused" | "asked"> {
     if (ranges.length === 0) return { entries: 0 };
     try {
       return { entries: this.#lock(ranges) };
     } catch (error) {
+      // A guest that hides a page of its data must not end the monitor
       const isRefusal = error instanceof XenError ||
-        error instanceof RangeError;
+        error instanceof RangeError || error instanceof UnreadableMemoryError;
       if (!isRefusal) throw error;
-      return { entries: 0, refused: `no page can be locked: ${error.message}` };
+      const refused = `no page can be locked: ${error.message}`;
+      return this.#requests.asked === undefined
+        ? { entries: 0, refused }
+        : { entries: 0, refused, asked: true };
     }
   }
 
@@ -255,7 +265,20 @@ export class PvGuest extends DomainGuest<PvCpuState> {
     using contents = mapRange(source, leaves[0]!.address, frames);
     const locks = free.slice(0, frames.length);
     memory.fill(locks, new Uint8Array(contents.bytes));
+    this.#kept.push(this.#mapLocks(locks));
     return new Map(frames.map((frame, index) => [frame, locks[index]!]));
+  }
+
+  #mapLocks(locks: readonly bigint[]): FrameMapping {
+    const { id } = this.domain;
+    const mapping = this.host.frames.map(id, locks, new Set(locks));
+    if (mapping instanceof FrameMapping) return mapping;
+    throw new RangeError(`Xen refuses to map ${mapping.length} frames`);
+  }
+
+  #forgetLocks(): void {
+    for (const mapping of this.#kept) mapping.unmap();
+    this.#kept = [];
   }
 
   #lockLeaf(
@@ -298,6 +321,7 @@ export class PvGuest extends DomainGuest<PvCpuState> {
    */
   override unprotect(): string | undefined {
     if (this.#entries.length + this.#locked.length === 0) {
+      this.#forgetLocks();
       this.#releaseRequests();
       this.note();
       return undefined;
@@ -305,28 +329,69 @@ export class PvGuest extends DomainGuest<PvCpuState> {
     const refused = new Set<ProtectedEntry>();
     const changed = this.#change(() => {
       const updates = new Map<string, Change>();
-      for (const entry of [...this.#locked, ...this.#entries]) {
+      /** By frame */
+      const locked = new Map<bigint, LockedEntry>();
+      const all: (ProtectedEntry | LockedEntry)[] = [
+        ...this.#locked,
+        ...this.#entries,
+      ];
+      for (const entry of all) {
         if (refused.has(entry)) continue;
         const step = this.walk(entry.address).steps.at(-1);
         const value = step?.level === 1 && undo(entry, step.entry);
         if (step === undefined || typeof value !== "bigint") continue;
+        if ("lock" in entry) locked.set(entry.frame, entry);
         updates.set(`${step.table}:${step.index}`, {
           ...step,
           entry: value,
           refused: () => refused.add(entry),
         });
       }
+      this.#copyBack([...locked.values()]);
       return [...updates.values()];
     });
     this.#entries = this.#entries.filter((entry) => refused.has(entry));
     this.#locked = this.#locked.filter((entry) => refused.has(entry));
     this.#own.clear();
     for (const { lock } of this.#locked) this.#own.add(lock);
+    if (this.#locked.length === 0) this.#forgetLocks();
     this.#releaseRequests();
     this.note();
     return changed === 0
       ? undefined
       : `${changed} page-table entries are writable again`;
+  }
+
+  /**
+   * Has the guest's own frames hold what it sees in their locks: it may have
+   * written to them, by a hypercall or through another mapping.
+   */
+  #copyBack(entries: readonly LockedEntry[]): void {
+    if (entries.length === 0) return;
+    const { frames: memory } = this.host;
+    const locks = memory.of(this.domain.id, this.#own)
+      .map(entries.map(({ lock }) => lock));
+    if (!(locks instanceof FrameMapping)) return;
+    using _locks = locks;
+    const now = memory.map(
+      this.domain.id,
+      entries.map(({ frame }) => frame),
+    );
+    using known = now instanceof FrameMapping ? now : undefined;
+    for (const [page, { frame }] of entries.entries()) {
+      const from = page * PAGE_SIZE;
+      const trusted = new Uint8Array(locks.bytes, from, PAGE_SIZE);
+      if (known?.equals(from, trusted) !== true) this.#tryFill(frame, trusted);
+    }
+  }
+
+  /** What it has made something else of stays that: the next pass tells. */
+  #tryFill(frame: bigint, page: Uint8Array): void {
+    try {
+      super.writeFrame(frame, 0, page);
+    } catch (error) {
+      if (!(error instanceof RangeError)) throw error;
+    }
   }
 
   /** A page table cannot be mapped to be written, only asked for. */
@@ -335,8 +400,10 @@ export class PvGuest extends DomainGuest<PvCpuState> {
     offset: number,
     bytes: Uint8Array,
   ): void {
+    const isOwn = this.#own.has(frame);
+    const owner = isOwn ? constants.DOMID_SELF : this.domain.id;
     try {
-      super.writeFrame(frame, offset, bytes);
+      super.writeFrame(frame, offset, bytes, owner);
     } catch (error) {
       if (!(error instanceof RangeError)) throw error;
       const now = this.host.frames.map(this.domain.id, [frame]);
@@ -361,6 +428,11 @@ export class PvGuest extends DomainGuest<PvCpuState> {
     ) {
       if (some.length > 0) hypercalls.updateEntries(id, some, owner);
     }
+  }
+
+  override [Symbol.dispose](): void {
+    this.#forgetLocks();
+    super[Symbol.dispose]();
   }
 
   protected override get protection(): ProtectionNote {

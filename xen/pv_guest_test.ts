@@ -696,6 +696,48 @@ Deno.test("an address that the guest led elsewhere is not led back", () => {
   assertEquals(setting.entry(START) >> 12n, swapped);
 });
 
+Deno.test("what is written behind a lock is not there when it is off", () => {
+  using setting = new Setting();
+  const { machine, frames } = setting;
+  const guest = setting.guest();
+  guest.protect([DATA]);
+  for (const frame of frames) machine.bytes(frame).fill(9);
+  // It has made a page table of one
+  machine.readOnly.add(frames[1]!);
+  guest.unprotect();
+  assertEquals(
+    [guest.read(START, 1)[0], guest.read(SECOND, 1)[0]],
+    [1, 9],
+  );
+  assertEquals(setting.entry(SECOND) >> 12n, frames[1]);
+});
+
+Deno.test("what is put right under a lock is right without it", () => {
+  using setting = new Setting();
+  const guest = setting.guest();
+  guest.protect([DATA]);
+  guest.writeMemory(START + 1n, Uint8Array.of(7));
+  assertEquals(guest.read(START, 3), Uint8Array.of(1, 7, 1));
+  guest.unprotect();
+  assertEquals(guest.read(START, 3), Uint8Array.of(1, 7, 1));
+});
+
+Deno.test("the frames of locks stay Dom0's until the locks are off, and no longer", () => {
+  using setting = new Setting();
+  const guest = setting.guest();
+  const { machine } = setting;
+  guest.protect([DATA]);
+  guest.unprotect();
+  // All tables are mapped by now
+  guest.protect([DATA]);
+  const locked = machine.mappedPages;
+  guest.unprotect();
+  assertEquals(locked - machine.mappedPages, 2);
+  guest.protect([DATA]);
+  guest[Symbol.dispose]();
+  assertEquals(machine.mappedPages, 0);
+});
+
 Deno.test("who only looks reads what is locked, if it knows the journal", () => {
   using setting = new Setting();
   setting.guest().protect([DATA]);
@@ -707,6 +749,17 @@ Deno.test("who only looks reads what is locked, if it knows the journal", () => 
   using looking = new PvGuest(setting.xen.host, domain, undefined, locks);
   assertEquals(looking.read(START, 1), Uint8Array.of(1));
   assertEquals(lockedFrames(domain.id, "another", setting.folder), []);
+});
+
+Deno.test("a page that the guest hides keeps data from being locked, and is told", () => {
+  using setting = new Setting();
+  setting.setEntry(SECOND, 0n);
+  const { rungs, refused, asked } = setting.guest().protect(
+    [{ ...DATA, rungs: ["lock"] }],
+  );
+  assertEquals([rungs, asked], [["poll"], undefined]);
+  assertStringIncludes(refused!, "no page can be locked: ");
+  assertEquals(setting.journal, undefined);
 });
 
 Deno.test("code is not locked", () => {
@@ -729,8 +782,8 @@ Deno.test("while data is locked the toolstack's requests are kept from the guest
   assertEquals(nodes.get(path), { value: "suspend", owner: domain.id });
   assertEquals(setting.journal, undefined);
 
-  const { rungs, refused } = guest.protect([DATA]);
-  assertEquals(rungs, ["protect"]);
+  const { rungs, refused, asked } = guest.protect([DATA]);
+  assertEquals([rungs, asked], [["protect"], true]);
   assertStringIncludes(refused!, "while the guest is to suspend");
   assertEquals(nodes.get(path)!.owner, domain.id);
 });

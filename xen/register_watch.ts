@@ -110,7 +110,8 @@ export class RegisterWatch implements EventListener {
   #answerAccess(
     { vcpu, ip, register: accessed, writes }: TableEvent,
   ): VmAnswer {
-    const view = this.#host.control.hvmCpu(this.#domain, vcpu);
+    const view = this.#stateOf(vcpu);
+    if (view === undefined) return "emulate";
     const load = readTableLoad(view, this.#read);
     const listener = this.#listener;
     if (load === undefined) {
@@ -129,6 +130,17 @@ export class RegisterWatch implements EventListener {
     if (listener.mayLoad(asked)) return "emulate";
     this.#goneOn.then(vcpu, ip, () => listener.denied(asked));
     return passOver;
+  }
+
+  /** Nothing of a guest that is gone, whose last events may come late. */
+  #stateOf(vcpu: number): DataView | undefined {
+    try {
+      return this.#host.control.hvmCpu(this.#domain, vcpu);
+    } catch (error) {
+      const isGone = error instanceof XenError && error.code === "ESRCH";
+      if (!isGone) throw error;
+      return undefined;
+    }
   }
 
   #countAccess(): void {

@@ -11,6 +11,7 @@ import { RegisterWatch } from "./register_watch.ts";
 import { IP, MonitorHost } from "./testing/monitor_host.ts";
 
 const DOMAIN = { id: 7, maxVcpus: 2 };
+const ESRCH = 3;
 const EINVAL = 22;
 const PAUSED = constants.VM_EVENT_FLAG_VCPU_PAUSED;
 const DENY = constants.VM_EVENT_FLAG_DENY;
@@ -284,4 +285,12 @@ Deno.test("what the instruction loads counts, whatever the processor says of it"
   access(VM_EVENT_DESC_IDTR);
   assertEquals(loads.map(({ register }) => register), ["idt", "gdt"]);
   assertEquals(xen.answers, [[1, PAUSED | SET], [1, PAUSED | SET]]);
+});
+
+Deno.test("the last event of a guest that is gone is answered without its state", () => {
+  const { xen, events, access } = setUp();
+  using _events = events;
+  xen.refused.set("cpu", ESRCH);
+  access(VM_EVENT_DESC_IDTR);
+  assertEquals(xen.answers, [[1, PAUSED | EMULATE]]);
 });

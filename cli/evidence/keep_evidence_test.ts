@@ -162,6 +162,7 @@ Deno.test("strings of the guest stay strings, wherever they come from", () =>
       os: HOSTILE,
       domain: { id: 7, name: HOSTILE, uuid: HOSTILE },
       response: HOSTILE,
+      standsStill: true,
       staysPaused: false,
       findings: [{ ...found!, ...hostile }],
       regions: what.regions.map(({ region, rung }) => ({

@@ -8,7 +8,7 @@ interface Step {
 
 /** Whether the guest stands still, and what can be done now. */
 export function renderNextSteps(report: Report): Html {
-  const { domain, staysPaused, response } = report.incident;
+  const { domain, standsStill, staysPaused, response } = report.incident;
   const steps = stepsOf(report).map(({ command, text }) =>
     html`
       <div><code>${command}</code><span>${text}</span></div>
@@ -19,7 +19,11 @@ export function renderNextSteps(report: Report): Html {
       <h2>What to do now</h2>
       <p>${staysPaused
         ? html`<b>${domain.name} is paused</b> and stays so until somebody lets it run: nothing in it changes any more.`
-        : html`<b>${domain.name} does not stay paused</b>: the response to this was <code>${response}</code>. It was paused while this was written.`}</p>
+        : html`<b>${domain.name} does not stay paused</b>: the response to this was <code>${response}</code>. ${
+          standsStill
+            ? "It was paused while this was written."
+            : "It ran on while this was written: what is shown here may be of different moments."
+        }`}</p>
       <div class="commands">${steps}</div>
     </section>
   `;

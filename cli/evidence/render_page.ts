@@ -39,7 +39,10 @@ export function renderPage(report: Report): string {
     )}${more(evidence.moreFindings, "findings were not examined")}
     <section class="card" id="cpus">
     <h2>Virtual CPUs</h2>
-    <p class="soft small">As they were when this was written, with the guest paused.</p>
+    <p class="soft small">As they were when this was written, with the guest ${incident
+        .standsStill
+      ? "paused"
+      : "running"}.</p>
     ${renderPart(evidence.cpus, renderCpus)}${more(
       evidence.moreCpus,
       "virtual CPUs were not examined",

@@ -116,3 +116,18 @@ Deno.test("what was too much is counted", async () => {
   const text = await pageText(Array.from({ length: 100 }, () => ({})));
   assertStringIncludes(text, "68 more findings were not examined.");
 });
+
+Deno.test("of a guest that ran on it is not said that it was paused", async () => {
+  const { guest, profile } = guardedKernel();
+  const text = await pageText([{}], {
+    incident: {
+      ...incidentIn(guest, profile, [finding({})]),
+      response: "dump+report",
+      standsStill: false,
+      staysPaused: false,
+    },
+  });
+  assertStringIncludes(text, "It ran on while this was written");
+  assertStringIncludes(text, "with the guest running");
+  assertEquals(text.includes("was paused while"), false);
+});

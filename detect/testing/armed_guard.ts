@@ -13,6 +13,7 @@ export interface GuardSetting {
   readonly responses?: ResponsePlan;
   readonly limits?: ResponseLimits;
   readonly keepEvidence?: (incident: Incident) => Promise<string>;
+  readonly failed?: (error: unknown) => void;
   readonly booted?: boolean;
   /** Whether the kernel file tells the trusted bytes; else a first reading */
   readonly fromFile?: boolean;
@@ -25,6 +26,9 @@ export function unarmedGuard(
     responses = new ResponsePlan({ response, dump: response === "dump" }),
     limits = new ResponseLimits(),
     keepEvidence,
+    failed = (error) => {
+      throw error;
+    },
     booted = true,
     fromFile = true,
   }: GuardSetting = {},
@@ -43,9 +47,7 @@ export function unarmedGuard(
       ...(keepEvidence === undefined ? {} : { keepEvidence }),
       fullPassInterval: 60_000,
       rungs: allowed,
-      failed: (error) => {
-        throw error;
-      },
+      failed,
     },
     (event) => {
       told.push(event);

@@ -20,6 +20,7 @@ export function incidentIn(
       rung: "poll",
     })),
     response: "dump",
+    standsStill: true,
     staysPaused: true,
   };
 }

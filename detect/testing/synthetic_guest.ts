@@ -51,6 +51,8 @@ export class SyntheticGuest implements GuardedGuest {
   };
   /** Whether it says of what may be locked that it is */
   locks = false;
+  /** Whether the toolstack asks something of it, so that nothing is locked */
+  asked = false;
   cpus: PvCpuState[] = [{
     kind: "pv",
     vcpu: 0,
@@ -265,10 +267,11 @@ export class SyntheticGuest implements GuardedGuest {
     }
     return {
       rungs: ranges.map(({ rungs }) =>
-        this.locks && rungs.includes("lock") ? "lock" : "protect"
+        this.locks && !this.asked && rungs.includes("lock") ? "lock" : "protect"
       ),
       entries: changed.length,
       registers,
+      ...(this.asked ? { refused: "asked to suspend", asked: true } : {}),
     };
   }
 
