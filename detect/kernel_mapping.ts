@@ -1,5 +1,6 @@
 import type { SymbolTable } from "../guestos/symbol_table.ts";
 import type { Mapped, NotMapped } from "../xen/page_walk.ts";
+import { covers } from "./covers.ts";
 import type {
   Detector,
   Drift,
@@ -76,8 +77,8 @@ export class KernelMapping implements Detector {
   /** A large page serves others as well: its entry is left alone. */
   remedy({ rule, drift, address }: Finding): Remedy | undefined {
     if (rule.id !== this.rule.id || drift === undefined) return undefined;
-    const baseline = this.#baselines.find(({ region: { start, size } }) =>
-      address >= start && address < start + BigInt(size)
+    const baseline = this.#baselines.find(({ region }) =>
+      covers(region, address)
     );
     if (baseline === undefined) return undefined;
     const { region, frames } = baseline;

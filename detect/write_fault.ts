@@ -1,6 +1,7 @@
 import { UnreadableMemoryError } from "../guestos/memory.ts";
 import type { FaultRecord } from "../guestos/profile.ts";
 import type { SymbolTable } from "../guestos/symbol_table.ts";
+import { covers } from "./covers.ts";
 import type { Finding } from "./finding.ts";
 import type { Guest } from "./guest.ts";
 import { rules } from "./rules.ts";
@@ -26,9 +27,7 @@ export function judgeWriteFault(
 ): Finding | undefined {
   const { address, ip, errorCode, cpu } = record;
   if ((errorCode & PRESENT) === 0 || (errorCode & WRITE) === 0) return;
-  const region = regions.find(({ start, size }) =>
-    address >= start && address < start + BigInt(size)
-  );
+  const region = regions.find((region) => covers(region, address));
   if (region === undefined) return;
   const rule = region.kind === "code" ? rules.kernelText : rules.invariantData;
   const offset = Number(address - region.start);

@@ -1,3 +1,4 @@
+import { covers } from "../covers.ts";
 import type { Finding } from "../finding.ts";
 import { PAGE_SIZE } from "../guest.ts";
 import { rules } from "../rules.ts";
@@ -25,9 +26,7 @@ export function regionOf(
   regions: readonly TrustedRegion[],
   address: bigint,
 ): TrustedRegion | undefined {
-  return regions.find(({ start, size }) =>
-    address >= start && address < start + BigInt(size)
-  );
+  return regions.find((region) => covers(region, address));
 }
 
 /** Whether a finding is about bytes at its address. */
