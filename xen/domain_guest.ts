@@ -1,11 +1,11 @@
 import type { CpuRegisters, CpuState } from "../guestos/cpu_state.ts";
 import type { Domain } from "./domains.ts";
 import { NoSuchDomainError, XenError } from "./errors.ts";
-import { FrameMapping } from "./frame_mapping.ts";
 import type { XenHost } from "./host.ts";
 import type { EntryUpdate } from "./hypercalls.ts";
 import type { Journal, ProtectionNote } from "./journal.ts";
 import { domainFlags, domainInfo, PAGE_SIZE } from "./layouts.ts";
+import { mappedFrames } from "./mapped_frames.ts";
 import { PagedGuest } from "./paged_guest.ts";
 import type { Levels } from "./page_walk.ts";
 import type {
@@ -75,6 +75,17 @@ export abstract class DomainGuest<C extends CpuState> extends PagedGuest {
    * @returns What was undone, in words, if anything was
    */
   abstract unprotect(): string | undefined;
+
+  /**
+   * The frames of ranges as they are mapped now, in order.
+   *
+   * @throws {UnreadableMemoryError} If one page is not mapped
+   */
+  protected framesOf(ranges: readonly InvariantRange[]): bigint[] {
+    return ranges.flatMap(({ start, size }) =>
+      mappedFrames(start, this.walks(start, size))
+    );
+  }
 
   /** What keeps the guest from writing now. */
   protected abstract get protection(): ProtectionNote;
@@ -272,13 +283,7 @@ export abstract class DomainGuest<C extends CpuState> extends PagedGuest {
     bytes: Uint8Array,
     owner = this.domain.id,
   ): void {
-    const mapping = this.host.frames.mapWritable(owner, [frame]);
-    if (!(mapping instanceof FrameMapping)) {
-      throw new RangeError(
-        `Xen refuses writes to frame 0x${frame.toString(16)}`,
-      );
-    }
-    using _mapping = mapping;
+    using mapping = this.host.frames.mapWritable(owner, [frame]);
     new Uint8Array(mapping.bytes).set(bytes, offset);
   }
 

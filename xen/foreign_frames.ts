@@ -136,14 +136,16 @@ export class ForeignFrames implements Disposable {
   /**
    * Maps frames to be read and written: not page tables of a PV guest.
    *
-   * @returns The mapping, or the positions of the frames that Xen refused
+   * @throws {RangeError} If Xen refuses one
    */
-  mapWritable(
-    domain: number,
-    frames: readonly bigint[],
-  ): FrameMapping | number[] {
+  mapWritable(domain: number, frames: readonly bigint[]): FrameMapping {
     const mapped = this.#map(domain, frames, PROT_READ | PROT_WRITE);
-    return this.#finish(frames, mapped);
+    const mapping = this.#finish(frames, mapped);
+    if (mapping instanceof FrameMapping) return mapping;
+    const refused = frames[mapping[0]!]!;
+    throw new RangeError(
+      `Xen refuses writes to frame 0x${refused.toString(16)}`,
+    );
   }
 
   /**
@@ -154,7 +156,7 @@ export class ForeignFrames implements Disposable {
    * @throws {RangeError} If Xen refuses
    */
   fill(frames: readonly bigint[], bytes: Uint8Array): void {
-    using mapping = writable(this.mapWritable(DOMID_SELF, frames));
+    using mapping = this.mapWritable(DOMID_SELF, frames);
     new Uint8Array(mapping.bytes).set(bytes);
   }
 
@@ -212,11 +214,6 @@ export class ForeignFrames implements Disposable {
   [Symbol.dispose](): void {
     this.#libraries.foreignmemory.symbols.xenforeignmemory_close(this.#handle);
   }
-}
-
-function writable(mapping: FrameMapping | number[]): FrameMapping {
-  if (mapping instanceof FrameMapping) return mapping;
-  throw new RangeError(`Xen refuses writes to ${mapping.length} frames`);
 }
 
 /** Where frames of a set lie one behind the other in a list. */

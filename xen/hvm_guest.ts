@@ -10,7 +10,6 @@ import type { EntryUpdate } from "./hypercalls.ts";
 import { decodeHvmCpu } from "./hvm_cpu.ts";
 import type { Journal, ProtectionNote } from "./journal.ts";
 import { isExecuted } from "./is_executed.ts";
-import { mappedFrames } from "./mapped_frames.ts";
 import type { Levels } from "./page_walk.ts";
 import type {
   GuestListener,
@@ -87,12 +86,6 @@ export class HvmGuest extends DomainGuest<HvmCpuState> {
       new DataView(bytes.buffer).setBigUint64(0, entry, true);
       this.writeFrame(table, index * 8, bytes);
     }
-  }
-
-  #frames(ranges: readonly InvariantRange[]): bigint[] {
-    return ranges.flatMap(({ start, size }) =>
-      mappedFrames(start, this.walks(start, size))
-    );
   }
 
   /**
@@ -191,7 +184,7 @@ export class HvmGuest extends DomainGuest<HvmCpuState> {
     listener: GuestListener,
   ): void {
     const events = this.#openEvents();
-    this.#trapped = this.#frames(ranges);
+    this.#trapped = this.framesOf(ranges);
     this.note();
     const { host, domain } = this;
     this.#trap ??= new WriteTrap(host, domain.id, events, listener);
@@ -204,7 +197,7 @@ export class HvmGuest extends DomainGuest<HvmCpuState> {
   ): void {
     const frames = (runs: boolean) =>
       ranges.flatMap((range) =>
-        this.#frames([range]).filter((_, page) =>
+        this.framesOf([range]).filter((_, page) =>
           isExecuted(range, page) === runs
         )
       );

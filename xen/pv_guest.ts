@@ -208,9 +208,7 @@ export class PvGuest extends DomainGuest<PvCpuState> {
    */
   #lock(ranges: readonly InvariantRange[]): number {
     const isGuests = ({ frame }: Leaf) => !this.#own.has(frame);
-    const frames = new Set(
-      this.#leaves(ranges).filter(isGuests).map(({ frame }) => frame),
-    );
+    const frames = new Set(this.framesOf(ranges)).difference(this.#own);
     if (frames.size === 0) return 0;
     const { control } = this.host;
     const taken = control.takeFrames(frames.size);
@@ -265,15 +263,9 @@ export class PvGuest extends DomainGuest<PvCpuState> {
     using contents = mapRange(source, leaves[0]!.address, frames);
     const locks = free.slice(0, frames.length);
     memory.fill(locks, new Uint8Array(contents.bytes));
-    this.#kept.push(this.#mapLocks(locks));
+    const own = memory.of(this.domain.id, new Set(locks));
+    this.#kept.push(mapRange(own, leaves[0]!.address, locks));
     return new Map(frames.map((frame, index) => [frame, locks[index]!]));
-  }
-
-  #mapLocks(locks: readonly bigint[]): FrameMapping {
-    const { id } = this.domain;
-    const mapping = this.host.frames.map(id, locks, new Set(locks));
-    if (mapping instanceof FrameMapping) return mapping;
-    throw new RangeError(`Xen refuses to map ${mapping.length} frames`);
   }
 
   #forgetLocks(): void {
