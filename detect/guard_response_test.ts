@@ -344,14 +344,20 @@ Deno.test("evidence is kept of the guest as it was found, and told", async () =>
   assertEquals(guest.read(TABLE + 8n, 1)[0], 0x20);
 });
 
-Deno.test("a guest of which evidence is being kept stays paused, whatever passes see", async () => {
+/** A guard that restores once its evidence is kept, which `resolve` ends. */
+function keepingEvidence() {
   const { promise, resolve } = Promise.withResolvers<string>();
-  const { guest, guard, told } = armedGuard({
+  const all = armedGuard({
     responses: plan({ response: "restore", dump: true }),
     keepEvidence: () => promise,
   });
-  guest.write(TABLE + 8n, [0x18]);
-  const faults = guard.faults(faultPage([fault(1n)]));
+  all.guest.write(TABLE + 8n, [0x18]);
+  const faults = all.guard.faults(faultPage([fault(1n)]));
+  return { ...all, resolve, faults };
+}
+
+Deno.test("a guest of which evidence is being kept stays paused, whatever passes see", async () => {
+  const { guest, guard, told, resolve, faults } = keepingEvidence();
   for (let pass = 0; pass < 3; pass++) await guard.pass();
   assertEquals(guest.calls.includes("unpause"), false);
   assertEquals(guest.paused, true);
@@ -362,13 +368,7 @@ Deno.test("a guest of which evidence is being kept stays paused, whatever passes
 });
 
 Deno.test("a guest stays paused if guarding ends while evidence is being kept", async () => {
-  const { promise, resolve } = Promise.withResolvers<string>();
-  const { guest, guard, told } = armedGuard({
-    responses: plan({ response: "restore", dump: true }),
-    keepEvidence: () => promise,
-  });
-  guest.write(TABLE + 8n, [0x18]);
-  const faults = guard.faults(faultPage([fault(1n)]));
+  const { guest, guard, told, resolve, faults } = keepingEvidence();
   guard.disarm();
   resolve("/evidence/1");
   await faults;

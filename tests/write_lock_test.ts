@@ -1,6 +1,6 @@
 import { assertEquals } from "@std/assert";
-import type { SimpleOS } from "./simpleos/guest.ts";
 import { abandon } from "./support/abandon.ts";
+import { assertCanBeShutDown } from "./support/assert_can_be_shut_down.ts";
 import { assertFindings } from "./support/assert_findings.ts";
 import { assertGuests } from "./support/assert_guests.ts";
 import { assertUnprotected } from "./support/assert_unprotected.ts";
@@ -23,12 +23,6 @@ const STOPPED = {
   data_attack_hypercall: [],
   data_attack_alias: [],
 } as const;
-
-/** The guest's own system call, and what it calls, are as they were. */
-async function assertCanBeShutDown(simpleos: SimpleOS): Promise<void> {
-  await simpleos.send("shutdown");
-  await simpleos.guest.waitForState((state) => state === undefined, 30_000);
-}
 
 Deno.test("the lock on the data of a PV guest", async (t) => {
   await using lab = await startLab();

@@ -8,6 +8,7 @@ import { hvmCpu } from "../../../xen/layouts.ts";
 const symbols = {
   xc_interface_open: xenctrl.xc_interface_open,
   xc_interface_close: xenctrl.xc_interface_close,
+  xc_domain_setmaxmem: xenctrl.xc_domain_setmaxmem,
   xc_vcpu_setcontext: {
     parameters: [
       "pointer", // xc_interface *xch
@@ -32,14 +33,6 @@ const symbols = {
       "u32", // uint32_t domid
       "buffer", // uint8_t *hvm_ctxt
       "u32", // uint32_t size
-    ],
-    result: "i32",
-  },
-  xc_domain_setmaxmem: {
-    parameters: [
-      "pointer", // xc_interface *xch
-      "u32", // uint32_t domid
-      "u64", // uint64_t max_memkb
     ],
     result: "i32",
   },
