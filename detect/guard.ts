@@ -24,6 +24,7 @@ import { type Guest, PAGE_SIZE, type WritableGuest } from "./guest.ts";
 import { Incidents } from "./incidents.ts";
 import { KernelMapping } from "./kernel_mapping.ts";
 import { look } from "./look.ts";
+import { movedPages, type PageFrames, pageFrames } from "./moved_pages.ts";
 import { PageTables } from "./page_tables.ts";
 import { RateLimit } from "./rate_limit.ts";
 import {
@@ -111,6 +112,10 @@ export class Guard {
   #instrumentation: ReadonlySet<string> = new Set();
   #regions: TrustedRegion[] = [];
   #detectors: Detector[] = [];
+  /** Those that compare with what they saw when the kernel was up first */
+  #lasting: readonly Detector[] | undefined;
+  /** Where the regions led then, before anything was done to them */
+  #frames: PageFrames | undefined;
   #booted = false;
   /** Whether every mapping of every region was made read-only */
   #sealed = false;
@@ -187,6 +192,10 @@ export class Guard {
     if (this.#regions.length === 0) {
       this.#regions = regions.map((region) => trustRegion(this.#guest, region));
     }
+    // What changed since, while nothing was protected, is not trusted again
+    const frames = pageFrames(this.#guest, this.#regions);
+    if (booted) this.#frames ??= frames;
+    const moved = movedPages(this.#frames ?? frames, frames);
     const protection = this.#guest.protect(
       this.#regions.map(({ sealable = false, ...region }) => ({
         ...region,
@@ -205,7 +214,7 @@ export class Guard {
       this.#regions,
     );
     if (booted) {
-      const settled = new SettledCpus(this.#guest, this.#profile.isOnline);
+      this.#lasting ??= this.#lastingDetectors();
       this.#detectors.push(
         protectable
           ? new PageTables(
@@ -217,10 +226,10 @@ export class Guard {
                 ? { ...region, writable: true }
                 : region
             ),
+            moved,
           )
-          : new KernelMapping(this.#guest, symbols, this.#regions),
-        new TrapTable(settled, this.#profile),
-        ...stateDetectors(this.#guest, settled, this.#profile, false),
+          : new KernelMapping(this.#guest, symbols, this.#regions, moved),
+        ...this.#lasting,
       );
     }
     this.#profile.refresh?.();
@@ -261,6 +270,14 @@ export class Guard {
     const { responses } = this.#options;
     const text = unblockedRegions(this.#regions, rungs, responses);
     if (text !== undefined) this.#report({ type: "notice", text });
+  }
+
+  #lastingDetectors(): readonly Detector[] {
+    const settled = new SettledCpus(this.#guest, this.#profile.isOnline);
+    return [
+      new TrapTable(settled, this.#profile),
+      ...stateDetectors(this.#guest, settled, this.#profile, false),
+    ];
   }
 
   /**

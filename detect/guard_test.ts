@@ -830,6 +830,32 @@ Deno.test("what changes while locks are taken off was not so before the arming",
   ]);
 });
 
+Deno.test("a page that leads elsewhere once locks are off is told, not trusted", async () => {
+  for (const first of ["first arming", "locks on again"]) {
+    const { guest, guard, told } = setUp({ response: "report" });
+    guest.locks = true;
+    guard.arm();
+    if (first === "locks on again") {
+      await guard.suspendLocks();
+      await guard.resumeLocks();
+    }
+    const { unprotect } = guest;
+    guest.unprotect = () => {
+      const text = unprotect.call(guest);
+      // The same contents: the rules on contents see nothing
+      guest.map(ELSEWHERE, guest.read(TABLE, 0x1000));
+      guest.setEntry(TABLE, guest.entry(ELSEWHERE));
+      return text;
+    };
+    await guard.suspendLocks();
+    assertEquals(findings(told), []);
+    await guard.pass();
+    assertEquals(findings(told), [["XK-003", TABLE]]);
+    await guard.pass();
+    assertEquals(findings(told).length, 1);
+  }
+});
+
 Deno.test("a kernel that says it boots, or hides a page, when locks are taken off is guarded on", async () => {
   const { guest, guard, told } = setUp({ response: "report" });
   guest.locks = true;

@@ -9,6 +9,7 @@ import type {
   Unreadable,
 } from "./finding.ts";
 import { type Guest, PAGE_SIZE } from "./guest.ts";
+import type { PageFrames } from "./moved_pages.ts";
 import { rules } from "./rules.ts";
 import type { TrustedRegion } from "./trusted_region.ts";
 
@@ -47,18 +48,25 @@ export class KernelMapping implements Detector {
   #symbols: SymbolTable;
   #baselines: Baseline[];
 
-  /** The frames that the page tables name now are trusted. */
+  /**
+   * The frames that the page tables name now are trusted.
+   *
+   * @param moved Where pages have to lead that now lead elsewhere
+   */
   constructor(
     guest: Guest,
     symbols: SymbolTable,
     regions: readonly TrustedRegion[],
+    moved: PageFrames = new Map(),
   ) {
     this.#guest = guest;
     this.#symbols = symbols;
     this.#baselines = regions.map((region) => ({
       region,
-      frames: guest.walks(region.start, region.size).map((walk) =>
-        walk.kind === "mapped" ? walk.frame : undefined
+      frames: guest.walks(region.start, region.size).map((walk, page) =>
+        walk.kind === "mapped"
+          ? moved.get(region.start + BigInt(page * PAGE_SIZE)) ?? walk.frame
+          : undefined
       ),
     }));
   }

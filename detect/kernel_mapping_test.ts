@@ -3,6 +3,7 @@ import { SymbolTable } from "../guestos/symbol_table.ts";
 import type { Mapped, NotMapped } from "../xen/page_walk.ts";
 import type { Finding } from "./finding.ts";
 import { KernelMapping } from "./kernel_mapping.ts";
+import type { PageFrames } from "./moved_pages.ts";
 import { KernelGuest } from "./testing/kernel_guest.ts";
 import { trustRegion } from "./trusted_region.ts";
 
@@ -26,7 +27,9 @@ class RememberingGuest extends KernelGuest {
   }
 }
 
-function setUp({ writable = false } = {}) {
+function setUp(
+  { writable = false, moved }: { writable?: boolean; moved?: PageFrames } = {},
+) {
   const guest = new RememberingGuest();
   guest.mapAs(TEXT, new Uint8Array(4 * 4096), { executable: true });
   guest.mapAs(DATA, new Uint8Array(4 * 4096));
@@ -48,6 +51,7 @@ function setUp({ writable = false } = {}) {
     guest,
     symbols,
     regions.map((region) => trustRegion(guest, region)),
+    moved,
   );
   /** What is told, place by place. */
   const look = () =>
@@ -112,6 +116,13 @@ Deno.test("a page that leads to another frame is found, whatever it holds and pe
   assertEquals(look(), [[DATA, "swapped: page leads to another frame"]]);
   guest.setEntry(DATA, guest.entry(DATA) | WRITABLE);
   assertEquals(look(), [[DATA, "swapped: page leads to another frame"]]);
+});
+
+Deno.test("where a page has to lead may be known from before", () => {
+  const { look } = setUp({ moved: new Map([[DATA + PAGE, 0x1234n]]) });
+  assertEquals(look(), [
+    [DATA + PAGE, "swapped: page leads to another frame"],
+  ]);
 });
 
 Deno.test("data that is executable is found, code that is not is none", () => {

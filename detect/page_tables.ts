@@ -9,6 +9,7 @@ import type {
 } from "./finding.ts";
 import { type Guest, PAGE_SIZE, type WritableGuest } from "./guest.ts";
 import { littleEndian } from "./little_endian.ts";
+import { leadingTo, type PageFrames } from "./moved_pages.ts";
 import { rules } from "./rules.ts";
 import type { TrustedRegion } from "./trusted_region.ts";
 
@@ -49,11 +50,14 @@ export class PageTables implements Detector {
    * The page tables as they are now are trusted; to be made after the regions
    * were made read-only. One that may be `writable` was not, and may have
    * writable mappings now.
+   *
+   * @param moved Where pages have to lead that now lead elsewhere
    */
   constructor(
     guest: Guest,
     symbols: SymbolTable,
     regions: readonly TrustedRegion[],
+    moved: PageFrames = new Map(),
   ) {
     this.#guest = guest;
     this.#symbols = symbols;
@@ -62,15 +66,17 @@ export class PageTables implements Detector {
       const baselines = walks.map((walk, page) => {
         if (walk.kind !== "mapped") return undefined;
         const address = region.start + BigInt(page * PAGE_SIZE);
-        const baseline = { region, address, walk };
-        this.#frames.set(walk.frame, baseline);
+        const frame = moved.get(address) ?? walk.frame;
+        const baseline = { region, address, walk: leadingTo(walk, frame) };
+        this.#frames.set(frame, baseline);
         return baseline;
       });
-      // A page that is writable after all has to be judged, too
-      const writable = walks.some((walk) =>
-        walk.kind === "mapped" && walk.writable
+      // A page that is not as it must be after all has to be judged, too
+      const wrong = walks.some((walk, page) =>
+        walk.kind === "mapped" &&
+        (walk.writable || walk.frame !== baselines[page]?.walk.frame)
       );
-      this.#seen.push({ region, walks: writable ? [] : walks, baselines });
+      this.#seen.push({ region, walks: wrong ? [] : walks, baselines });
     }
     this.#wanted = new Set(this.#frames.keys());
     if (!regions.some(({ writable }) => writable)) return;
