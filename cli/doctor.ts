@@ -1,4 +1,6 @@
 import { type Domain, findDomain, listDomains } from "../xen/domains.ts";
+import type { XenControl } from "../xen/control.ts";
+import { XenError } from "../xen/errors.ts";
 import { XenHost } from "../xen/host.ts";
 import { type Outlook, rungOutlook } from "../xen/rung_outlook.ts";
 import type { Options } from "./options.ts";
@@ -7,7 +9,7 @@ import { Output } from "./output.ts";
 /** What becomes of a write, and when it is told */
 const PROMISES: Readonly<Record<Outlook["means"], string>> = {
   trap: "writes are dropped, told at once",
-  gate: "writes are dropped, those to data told at once",
+  gate: "writes are dropped, those to data told at once; no live migration",
   lock: "writes to data fault, and Xen makes none for the guest",
   protect: "writes fault (kernels that never change their page tables)",
   poll: "writes are found at the next pass (--interval, 1 s)",
@@ -26,13 +28,16 @@ export function doctor(options: Options, dom: string | undefined): number {
   const domains = dom === undefined
     ? listDomains(control, store).filter(({ id }) => id !== 0)
     : [findDomain(control, store, dom)];
-  const guests = domains.map((domain) => ({
-    domain,
-    outlook: rungOutlook(control, domain).map((found) => ({
-      ...found,
-      promise: PROMISES[found.means],
-    })),
-  }));
+  const guests = domains.flatMap((domain) => {
+    const outlook = outlookOf(control, domain, dom === undefined);
+    return outlook === undefined ? [] : [{
+      domain,
+      outlook: outlook.map((found) => ({
+        ...found,
+        promise: PROMISES[found.means],
+      })),
+    }];
+  });
   const xen = control.xenVersion();
   const { library } = control;
   new Output(options.json).write(
@@ -53,6 +58,21 @@ export function doctor(options: Options, dom: string | undefined): number {
       ].join("\n"),
   );
   return 0;
+}
+
+/** Of many guests, one may be gone by now. */
+function outlookOf(
+  control: XenControl,
+  domain: Domain,
+  mayBeGone: boolean,
+): Outlook[] | undefined {
+  try {
+    return rungOutlook(control, domain);
+  } catch (error) {
+    const isGone = error instanceof XenError && error.code === "ESRCH";
+    if (!isGone || !mayBeGone) throw error;
+    return undefined;
+  }
 }
 
 function describe(

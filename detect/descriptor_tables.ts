@@ -55,25 +55,22 @@ export class DescriptorTables implements Detector {
   #settled: Pick<Guest, "cpus">;
   #symbols: SymbolTable;
   #idt: bigint | undefined;
-  #isOnline: Profile["isOnline"];
   /** By virtual CPU; filled when it is first seen */
   #baselines = new Map<number, Baseline>();
 
   /**
    * @param settled The virtual CPUs that are judged
-   * @param profile Where the kernel's interrupt table is and which virtual CPUs
-   *   are up, as far as that is known
+   * @param profile Where the kernel's interrupt table is, as far as that is known
    */
   constructor(
     guest: Guest,
     settled: Pick<Guest, "cpus">,
-    { symbols, idt, isOnline }: Pick<Profile, "symbols" | "idt" | "isOnline">,
+    { symbols, idt }: Pick<Profile, "symbols" | "idt">,
   ) {
     this.#guest = guest;
     this.#settled = settled;
     this.#symbols = symbols;
     this.#idt = idt;
-    this.#isOnline = isOnline;
   }
 
   *check(): Generator<Told> {
@@ -137,7 +134,8 @@ export class DescriptorTables implements Detector {
   ): Finding | undefined {
     const baseline = this.#baselines.get(vcpu);
     // One that comes up loads what the boot needs, and says so all that time
-    const judged = baseline !== undefined && this.#isOnline?.(vcpu) !== false;
+    const judged = baseline !== undefined &&
+      this.#settled.cpus.some((cpu) => cpu.vcpu === vcpu);
     const mayBe = !judged || value.limit < GATE_SIZE - 1 ||
       this.#isTrusted(register, value, baseline);
     if (mayBe) return undefined;

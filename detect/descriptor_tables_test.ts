@@ -1,6 +1,8 @@
 import { assertEquals } from "@std/assert";
 import { SymbolTable } from "../guestos/symbol_table.ts";
 import { DescriptorTables } from "./descriptor_tables.ts";
+import { SettledCpus } from "./settled_cpus.ts";
+import { FakeClock } from "./testing/fake_clock.ts";
 import { hvmCpu } from "./testing/hvm_cpu.ts";
 import { KernelGuest } from "./testing/kernel_guest.ts";
 
@@ -25,15 +27,11 @@ function setUp({ knowsIdt = true } = {}) {
   const symbols = new SymbolTable([
     { name: "idt_table", address: OWN_IDT, size: 4096 },
   ]);
-  const online = new Set([0]);
+  const online = new Set([0, 1]);
   const tables = new DescriptorTables(
     guest,
-    guest,
-    {
-      symbols,
-      ...(knowsIdt ? { idt: OWN_IDT } : {}),
-      isOnline: (vcpu) => online.has(vcpu),
-    },
+    new SettledCpus(guest, (vcpu) => online.has(vcpu)),
+    { symbols, ...(knowsIdt ? { idt: OWN_IDT } : {}) },
   );
   const look = () =>
     [...tables.check()].map((told) =>
@@ -290,5 +288,14 @@ Deno.test("a processor that comes up loads what it needs", () => {
   online.delete(0);
   assertEquals(judge("idt", OTHER, 0xfff), undefined);
   online.add(0);
+  assertEquals(judge("idt", OTHER, 0xfff)?.rule.id, "XK-011");
+});
+
+Deno.test("a processor that says for too long that it comes up is not believed", () => {
+  using clock = new FakeClock();
+  const { judge, online } = setUpLoads();
+  online.delete(0);
+  assertEquals(judge("idt", OTHER, 0xfff), undefined);
+  clock.pass(31_000);
   assertEquals(judge("idt", OTHER, 0xfff)?.rule.id, "XK-011");
 });

@@ -22,6 +22,9 @@ export interface Incident {
   readonly response: string;
   /** Whether the guest is paused while the evidence is being kept */
   readonly standsStill: boolean;
-  /** Whether the guest stays paused when the evidence has been kept */
+  /**
+   * Whether the guest is to stay paused when the evidence has been kept; it also
+   * does if the response fails
+   */
   readonly staysPaused: boolean;
 }

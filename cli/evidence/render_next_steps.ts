@@ -19,9 +19,9 @@ export function renderNextSteps(report: Report): Html {
       <h2>What to do now</h2>
       <p>${staysPaused
         ? html`<b>${domain.name} is paused</b> and stays so until somebody lets it run: nothing in it changes any more.`
-        : html`<b>${domain.name} does not stay paused</b>: the response to this was <code>${response}</code>. ${
+        : html`<b>${domain.name} is not to stay paused</b>: the response to this was <code>${response}</code>. ${
           standsStill
-            ? "It was paused while this was written."
+            ? "It was paused while this was written, and is still if that failed: xkmon's next line tells, and xl list."
             : "It ran on while this was written: what is shown here may be of different moments."
         }`}</p>
       <div class="commands">${steps}</div>
