@@ -152,15 +152,13 @@ runtime() {
 	echo "$directory/deno"
 }
 
-# The whole program as one script, with the facts of this build; what the runtime
-# is given before the script is in $work/options: bundle_script METHOD
+# The whole program as one script, with the facts of this build: bundle_script METHOD
 bundle_script() {
 	commit=$(git describe --always --dirty --exclude '*' 2>/dev/null || echo unknown)
 	cat >"$work/build_info.ts" <<-EOF
 		export const buildInfo = {
 		  version: "$(json deno.json version)",
 		  method: "$1",
-		  options: $(json_list <"$work/options"),
 		  commit: "$commit",
 		};
 	EOF
@@ -201,14 +199,6 @@ pack_iced() {
 	' <node_modules/iced-x86/iced_x86_bg.wasm >"$work/guestos/x86/iced_code.ts"
 }
 
-# The lines of a text as a list
-json_list() {
-	node -e '
-		const text = require("fs").readFileSync(0, "utf8");
-		console.log(JSON.stringify(text.split("\n").filter(Boolean)));
-	'
-}
-
 permissions() { grep -v -e '^#' -e '^$' permissions.txt; }
 
 # compile TARGET RESULT
@@ -218,7 +208,6 @@ compile() (
 		[ "$(od -An -tu2 -j18 -N2 "$DENORT_BIN" | tr -d ' ')" != "$(elf_machine "${1%%-*}")" ]; then
 		unset DENORT_BIN
 	fi
-	: >"$work/options"
 	bundle_script compile || exit
 	# The limit is for a network that swallows what is sent to it.
 	[ "$method" = auto ] && limit=60 || limit=600
@@ -248,7 +237,7 @@ bundle() {
 	bundle_script bundle
 	gcc -std=gnu11 -O2 -Wall -Wextra -o "$work/pack" launcher/pack.c
 	"$(compiler "$arch")" -std=gnu11 -O2 -Wall -Wextra -static -s -o "$work/launcher" \
-		launcher/launcher.c
+		launcher/launcher.c launcher/run_elf.c
 	"$work/pack" "$2" "$work/launcher" "$binary" "$work/xkmon.js" "$work/options"
 	starts "$1" "$2" bundle
 }

@@ -6,8 +6,6 @@ export interface BuildInfo {
   version: string;
   /** `source` for a run from the source tree, else the method of `build.sh`. */
   method: "source" | "compile" | "bundle";
-  /** What the runtime is given before the script, if it is given one. */
-  options: readonly string[];
   /** Abbreviated Git commit, with `-dirty` for a changed tree, or `unknown`. */
   commit: string;
 }
@@ -16,10 +14,5 @@ export interface BuildInfo {
 export const buildInfo: BuildInfo = {
   version: config.version,
   method: "source",
-  options: [
-    ...["run", "--quiet", "--no-prompt"],
-    ...["--allow-ffi", "--allow-read", "--allow-write"],
-    "--allow-sys=uid,statfs",
-  ],
   commit: "unknown",
 };

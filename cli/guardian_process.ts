@@ -35,7 +35,7 @@ export class GuardianProcess implements AsyncDisposable {
 
   #start(): Running {
     const process = new Deno.Command("/proc/self/exe", {
-      args: [...buildInfo.options, ...script(), "guardian"],
+      args: [...runtimeArguments(), "guardian"],
       stdin: "piped",
       stdout: "piped",
       // What kills a whole group of processes shall not get both
@@ -97,11 +97,16 @@ export class GuardianProcess implements AsyncDisposable {
   }
 }
 
-/** The script that the runtime runs, if it is not part of the executable. */
-function script(): string[] {
-  return buildInfo.method === "compile"
-    ? []
-    : [decodeURIComponent(new URL(Deno.mainModule).pathname)];
+/** What the runtime has to be told, if it is not part of the executable. */
+function runtimeArguments(): string[] {
+  return buildInfo.method === "source"
+    ? [
+      ...["run", "--quiet", "--no-prompt"],
+      ...["--allow-ffi", "--allow-read", "--allow-write"],
+      "--allow-sys=uid,statfs",
+      decodeURIComponent(new URL(Deno.mainModule).pathname),
+    ]
+    : [];
 }
 
 async function isReady(output: ReadableStream<Uint8Array>): Promise<void> {

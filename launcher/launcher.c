@@ -1,9 +1,10 @@
 /*
  * The first part of the executable that `build.sh` makes with the method
  * "bundle": runs the program that is appended to it, without unpacking anything
- * to disk. The runtime and the script are copied into memory files, sealed,
- * checked, and the runtime takes this process over by exec: same process id,
- * same standard streams, same signals, its exit status is ours.
+ * to disk. All is checked; the script is copied into a sealed file in memory,
+ * the runtime is mapped from where it is, and takes this process over: same
+ * process id, same standard streams, same signals, its exit status is ours. The
+ * file cannot be written to meanwhile, as none can that a process runs.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -20,15 +21,16 @@
 #include <unistd.h>
 
 #include "layout.h"
+#include "run_elf.h"
 #include "xxh64.h"
 
-/* Since Linux 6.3; older kernels refuse them with EINVAL. */
+/* Since Linux 6.3; older kernels refuse it with EINVAL. */
 #ifndef MFD_NOEXEC_SEAL
 #define MFD_NOEXEC_SEAL 0x0008U
 #endif
-#ifndef MFD_EXEC
-#define MFD_EXEC 0x0010U
-#endif
+
+/* Bytes that are read at once: whole stripes of the checksum */
+#define PIECE (256 * 1024)
 
 /* What xkmon exits with whenever it could not do its work. */
 #define EXIT_TROUBLE 2
@@ -118,12 +120,33 @@ static off_t part_offset(const struct trailer *trailer, enum part part)
 	return offset;
 }
 
-static int create_memory_file(const char *name, unsigned int flags, unsigned int new_flags)
+/* Reads it piece by piece: under Xen, to map so much costs Dom0 more. */
+static void check_runtime(const struct trailer *trailer, int self)
 {
-	int fd = memfd_create(name, flags | MFD_ALLOW_SEALING | new_flags);
+	static unsigned char buffer[PIECE];
+	struct xxh64 state = xxh64_start();
+	off_t offset = part_offset(trailer, PART_RUNTIME);
+	uint64_t left = trailer->parts[PART_RUNTIME].size;
+	size_t size, done;
+
+	do {
+		size = left < PIECE ? left : PIECE;
+		read_exactly(self, buffer, size, offset);
+		done = xxh64_stripes(&state, buffer, size);
+		offset += (off_t)size;
+		left -= size;
+	} while (left > 0);
+	if (xxh64_end(&state, buffer + done, size - done) !=
+	    trailer->parts[PART_RUNTIME].checksum)
+		die_damaged(part_names[PART_RUNTIME]);
+}
+
+static int create_memory_file(const char *name)
+{
+	int fd = memfd_create(name, MFD_CLOEXEC | MFD_ALLOW_SEALING | MFD_NOEXEC_SEAL);
 
 	if (fd < 0 && errno == EINVAL)
-		fd = memfd_create(name, flags | MFD_ALLOW_SEALING);
+		fd = memfd_create(name, MFD_CLOEXEC | MFD_ALLOW_SEALING);
 	if (fd < 0)
 		die("cannot create a file in memory: %s", strerror(errno));
 	return fd;
@@ -202,14 +225,25 @@ static char **runtime_arguments(char *options, size_t size, char *script, char *
 	return argv;
 }
 
+/* It follows the environment, as the kernel left that. */
+static const void *auxiliary_vector(char **environment)
+{
+	while (*environment)
+		environment++;
+	return environment + 1;
+}
+
 int main(int argc, char **argv)
 {
 	struct trailer trailer;
-	char runtime_path[32], script_path[32];
-	const void *launcher;
+	struct elf_part runtime;
+	char script_path[32];
+	const void *auxv, *launcher;
 	char *options;
 	size_t options_size;
-	int self, runtime, script;
+	int self, script;
+
+	auxv = auxiliary_vector(argv + argc + 1);
 
 	self = open("/proc/self/exe", O_RDONLY | O_CLOEXEC);
 	if (self < 0)
@@ -227,33 +261,28 @@ int main(int argc, char **argv)
 	options[options_size] = '\0';
 	check_part(&trailer, PART_OPTIONS, options);
 
-	runtime = create_memory_file("xkmon", MFD_CLOEXEC, MFD_EXEC);
-	fill_memory_file(runtime, self, &trailer, PART_RUNTIME);
+	runtime.fd = self;
+	runtime.offset = part_offset(&trailer, PART_RUNTIME);
+	runtime.size = trailer.parts[PART_RUNTIME].size;
+	check_runtime(&trailer, self);
 
 	/*
 	 * The script stays open for the runtime to read. Not below 3: there the
 	 * standard streams belong, also when the caller has closed them.
 	 */
-	script = create_memory_file("xkmon.js", MFD_CLOEXEC, MFD_NOEXEC_SEAL);
+	script = create_memory_file("xkmon.js");
 	fill_memory_file(script, self, &trailer, PART_SCRIPT);
-	script = fcntl(script, F_DUPFD, 3);
-	if (script < 0)
-		die("cannot keep the script open: %s", strerror(errno));
+	if (script < 3) {
+		int copy = fcntl(script, F_DUPFD_CLOEXEC, 3);
+
+		if (copy < 0)
+			die("cannot keep the script open: %s", strerror(errno));
+		close(script);
+		script = copy;
+	}
 	snprintf(script_path, sizeof(script_path), "/proc/self/fd/%d", script);
 
 	set_environment();
 	argv = runtime_arguments(options, options_size, script_path, argv + (argc > 0));
-	fexecve(runtime, argv, environ);
-	if (errno == ENOENT) {
-		/*
-		 * Either the C library's dynamic loader is missing, or the kernel
-		 * hands the runtime to an emulator, which needs a path to open.
-		 */
-		fcntl(runtime, F_SETFD, 0);
-		snprintf(runtime_path, sizeof(runtime_path), "/proc/self/fd/%d", runtime);
-		execve(runtime_path, argv, environ);
-	}
-	if (errno == ENOENT)
-		die("cannot start the runtime: no dynamic loader for it (glibc is needed)");
-	die("cannot start the runtime: %s", strerror(errno));
+	die("cannot start the runtime: %s", run_elf(&runtime, argv, environ, auxv));
 }

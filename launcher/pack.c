@@ -37,6 +37,19 @@ static char *read_whole(const char *path, size_t *size)
 	return data;
 }
 
+/* Fills up the last page with zeros. */
+static char *pad(char *data, size_t *size)
+{
+	size_t padded = (*size + PAGE_ALIGNMENT - 1) / PAGE_ALIGNMENT * PAGE_ALIGNMENT;
+
+	data = realloc(data, padded);
+	if (!data)
+		die("memory");
+	memset(data + *size, 0, padded - *size);
+	*size = padded;
+	return data;
+}
+
 int main(int argc, char **argv)
 {
 	struct trailer trailer = { 0 };
@@ -57,6 +70,9 @@ int main(int argc, char **argv)
 			for (size_t j = 0; j < size; j++)
 				if (data[j] == '\n')
 					data[j] = '\0';
+		/* The runtime is mapped from where it is. */
+		if (i == PART_LAUNCHER)
+			data = pad(data, &size);
 		trailer.parts[i].size = size;
 		trailer.parts[i].checksum = xxh64(data, size);
 		if (fwrite(data, 1, size, out) != size)

@@ -46,28 +46,48 @@ static inline uint64_t xxh64_round(uint64_t acc, uint64_t lane)
 	return xxh64_rotl(acc + lane * XXH64_PRIME2, 31) * XXH64_PRIME1;
 }
 
-static inline uint64_t xxh64(const void *data, size_t size)
+#define XXH64_STRIPE 32
+
+/* A digest in the making. */
+struct xxh64 {
+	uint64_t v[4];
+	uint64_t size;
+};
+
+static inline struct xxh64 xxh64_start(void)
+{
+	return (struct xxh64){ { XXH64_PRIME1 + XXH64_PRIME2, XXH64_PRIME2, 0, 0 - XXH64_PRIME1 }, 0 };
+}
+
+/* Takes all whole stripes of some bytes; returns how many bytes that were. */
+static inline size_t xxh64_stripes(struct xxh64 *state, const void *data, size_t size)
+{
+	const unsigned char *p = data;
+	const unsigned char *end = p + size / XXH64_STRIPE * XXH64_STRIPE;
+
+	for (; p < end; p += XXH64_STRIPE)
+		for (int i = 0; i < 4; i++)
+			state->v[i] = xxh64_round(state->v[i], xxh64_read64(p + 8 * i));
+	state->size += (size_t)(p - (const unsigned char *)data);
+	return (size_t)(p - (const unsigned char *)data);
+}
+
+/* The digest, with the bytes after the last stripe, less than one. */
+static inline uint64_t xxh64_end(const struct xxh64 *state, const void *data, size_t size)
 {
 	const unsigned char *p = data;
 	const unsigned char *end = p + size;
+	const uint64_t *v = state->v;
 	uint64_t acc = XXH64_PRIME5;
 
-	if (size >= 32) {
-		uint64_t v[4] = {
-			XXH64_PRIME1 + XXH64_PRIME2, XXH64_PRIME2, 0,
-			0 - XXH64_PRIME1,
-		};
-
-		for (; end - p >= 32; p += 32)
-			for (int i = 0; i < 4; i++)
-				v[i] = xxh64_round(v[i], xxh64_read64(p + 8 * i));
+	if (state->size > 0) {
 		acc = xxh64_rotl(v[0], 1) + xxh64_rotl(v[1], 7) +
 		      xxh64_rotl(v[2], 12) + xxh64_rotl(v[3], 18);
 		for (int i = 0; i < 4; i++)
 			acc = (acc ^ xxh64_round(0, v[i])) * XXH64_PRIME1 +
 			      XXH64_PRIME4;
 	}
-	acc += size;
+	acc += state->size + size;
 	for (; end - p >= 8; p += 8)
 		acc = xxh64_rotl(acc ^ xxh64_round(0, xxh64_read64(p)), 27) *
 			      XXH64_PRIME1 + XXH64_PRIME4;
@@ -79,6 +99,14 @@ static inline uint64_t xxh64(const void *data, size_t size)
 	acc = (acc ^ acc >> 33) * XXH64_PRIME2;
 	acc = (acc ^ acc >> 29) * XXH64_PRIME3;
 	return acc ^ acc >> 32;
+}
+
+static inline uint64_t xxh64(const void *data, size_t size)
+{
+	struct xxh64 state = xxh64_start();
+	size_t done = xxh64_stripes(&state, data, size);
+
+	return xxh64_end(&state, (const unsigned char *)data + done, size - done);
 }
 
 #endif

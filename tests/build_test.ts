@@ -53,6 +53,18 @@ async function startWaiting() {
   return { child, reader };
 }
 
+/** Calls `body` with the process id of a program that runs. */
+async function whileWaiting(body: (pid: number) => Promise<void>) {
+  const { child, reader } = await startWaiting();
+  try {
+    await body(child.pid);
+  } finally {
+    child.kill("SIGTERM");
+    await child.status;
+    await reader.cancel();
+  }
+}
+
 testBuilt("the executable passes every argument on as it came", async () => {
   const args = [
     "a b",
@@ -131,11 +143,47 @@ testBuilt("SIGTERM reaches the program", async () => {
   await reader.cancel();
 });
 
-testBuilt("runtime and script run from sealed memory files", async () => {
-  const { child, reader } = await startWaiting();
-  try {
-    const directory = `/proc/${child.pid}`;
-    assertMatch(await Deno.readLink(`${directory}/exe`), /^\/memfd:xkmon /);
+testBuilt(
+  "the runtime runs from the executable, which cannot be changed meanwhile",
+  async () => {
+    await whileWaiting(async (pid) => {
+      assertEquals(await Deno.readLink(`/proc/${pid}/exe`), FILE);
+      const maps = await Deno.readTextFile(`/proc/${pid}/maps`);
+      const code = maps.split("\n").filter((line) =>
+        line.includes(" r-xp ") && line.endsWith(` ${FILE}`)
+      ).map((line) =>
+        line.split(" ")[0]!.split("-").map((at) => parseInt(at, 16))
+      )
+        .reduce((size, [start = 0, end = 0]) => size + end - start, 0);
+      assert(code > 32 << 20, maps);
+      const { code: status, stderr } = await outputOf(
+        ["dd", "if=/dev/zero", `of=${FILE}`, "bs=1", "count=1", "conv=notrunc"],
+        { env: { LC_ALL: "C" } },
+      );
+      assert(status !== 0);
+      assertMatch(stderr, /Text file busy/);
+    });
+  },
+);
+
+testBuilt(
+  "nothing but the standard streams and the script stays open",
+  async () => {
+    await whileWaiting(async (pid) => {
+      const directory = `/proc/${pid}/fd`;
+      const links = await Array.fromAsync(
+        Deno.readDir(directory),
+        ({ name }) => Deno.readLink(`${directory}/${name}`),
+      );
+      assert(!links.includes(FILE), links.join("\n"));
+      assertEquals(links.filter((to) => to.startsWith("/memfd:")).length, 1);
+    });
+  },
+);
+
+testBuilt("the script runs from a sealed file in memory", async () => {
+  await whileWaiting(async (pid) => {
+    const directory = `/proc/${pid}`;
     const scripts: string[] = [];
     for await (const { name } of Deno.readDir(`${directory}/fd`)) {
       const target = await Deno.readLink(`${directory}/fd/${name}`);
@@ -155,11 +203,7 @@ testBuilt("runtime and script run from sealed memory files", async () => {
       assert(code !== 0, change.join(" "));
       assertMatch(stderr, /Operation not permitted/);
     }
-  } finally {
-    child.kill("SIGTERM");
-    await child.status;
-    await reader.cancel();
-  }
+  });
 });
 
 testBuilt(

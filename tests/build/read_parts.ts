@@ -29,7 +29,7 @@ export function readParts(file: Uint8Array): Parts {
   const trailer = { offset: file.length - TRAILER_SIZE, size: TRAILER_SIZE };
   const view = new DataView(file.buffer, file.byteOffset + trailer.offset);
   const magic = new TextDecoder().decode(file.subarray(-8));
-  if (magic !== "xkmon\r\n\x01") throw new TypeError("no trailer");
+  if (magic !== "xkmon\r\n\x02") throw new TypeError("no trailer");
   let offset = 0;
   const parts = NAMES.map((name, index): [string, Part] => {
     const size = Number(view.getBigUint64(index * 16, true));
