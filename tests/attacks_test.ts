@@ -7,11 +7,12 @@ import { assertToldBetween } from "./support/assert_told_between.ts";
 import { dom0Clock } from "./support/dom0_clock.ts";
 import { expectedFindings } from "./support/expected_findings.ts";
 import { freshGuest } from "./support/fresh_guest.ts";
+import { LONG } from "./support/long.ts";
 import { Monitor } from "./support/monitor.ts";
 import { startLab } from "./support/start_lab.ts";
 
 const PAPER_ATTACKS = ["data_attack", "code_attack"] as const;
-const RUNS = 20;
+const RUNS = LONG ? 20 : 5;
 
 /** Seconds from one pass to the next, and a time in which there are several. */
 const INTERVAL = "0.5";

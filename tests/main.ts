@@ -1,7 +1,9 @@
 /**
  * Runs every test: what reads the code first, then unit tests, then the tests
- * on a real Xen. Ends with `N passed, N failed`. With `--xen VERSION,...` only
- * those on a real Xen with SimpleOS, on each of these releases.
+ * on a real Xen. Ends with `N passed, N failed`. With `--long` they try also
+ * what differs little from what they try anyway, and for longer; with `--xen
+ * VERSION,...` only those on a real Xen with SimpleOS are run, on each of these
+ * releases.
  *
  * @module
  */
@@ -111,7 +113,10 @@ function count(output: string, success: boolean): [number, number] {
   return [tests + steps, success ? failed : Math.max(failed, 1)];
 }
 
-async function run(group: Group): Promise<[number, number]> {
+async function run(
+  group: Group,
+  isLong: boolean,
+): Promise<[number, number]> {
   console.log(`\n== ${group.name}`);
   const child = new Deno.Command(deno, {
     args: [...group.args],
@@ -119,11 +124,12 @@ async function run(group: Group): Promise<[number, number]> {
     env: {
       PATH: `${root}node_modules/.bin:${Deno.env.get("PATH") ?? ""}`,
       DENO_JOBS: String(group.jobs ?? navigator.hardwareConcurrency),
+      ...(isLong ? { XKMON_LONG: "1" } : {}),
       ...group.env,
     },
     stdout: "piped",
     stderr: "inherit",
-    signal: AbortSignal.timeout(group.limit * 60_000),
+    signal: AbortSignal.timeout(group.limit * (isLong ? 2 : 1) * 60_000),
   }).spawn();
   let output = "";
   const decoder = new TextDecoder();
@@ -136,23 +142,27 @@ async function run(group: Group): Promise<[number, number]> {
   return count(output, success);
 }
 
-/** The groups that the command line asks for. */
-function wanted(args: string[]): readonly Group[] {
-  const { xen } = parseArgs(args, {
+/** The groups that the command line asks for, and whether at length. */
+function wanted(
+  args: string[],
+): { groups: readonly Group[]; isLong: boolean } {
+  const { xen, long: isLong = false } = parseArgs(args, {
     string: ["xen"],
+    boolean: ["long"],
     unknown: (word: string) => {
       throw new TypeError(`unknown: ${word}`);
     },
-  }) as { xen?: string };
-  if (xen === undefined) return everything;
+  }) as { xen?: string; long?: boolean };
+  if (xen === undefined) return { groups: everything, isLong };
   const releases = xen.split(",");
   releases.forEach(xenRelease);
-  return releases.map(onRealXen);
+  return { groups: releases.map(onRealXen), isLong };
 }
 
 let groups: readonly Group[];
+let isLong: boolean;
 try {
-  groups = wanted(Deno.args);
+  ({ groups, isLong } = wanted(Deno.args));
 } catch (error) {
   console.error((error as Error).message);
   Deno.exit(2);
@@ -162,7 +172,7 @@ let passed = 0;
 let failed = 0;
 for (const group of groups) {
   const start = Date.now();
-  const [ok, bad] = await run(group);
+  const [ok, bad] = await run(group, isLong);
   passed += ok;
   failed += bad;
   console.log(`   ${((Date.now() - start) / 1000).toFixed(0)} s`);

@@ -3,11 +3,12 @@ import type { Lab } from "./lab/mod.ts";
 import { cpuSeconds } from "./support/cpu_seconds.ts";
 import { freshGuest } from "./support/fresh_guest.ts";
 import { hasJournal } from "./support/has_journal.ts";
+import { LONG } from "./support/long.ts";
 import { Monitor } from "./support/monitor.ts";
 import { startLab } from "./support/start_lab.ts";
 
-/** How long the guest is watched; for a quick look: XKMON_QUIET_MINUTES=1. */
-const MINUTES = Number(Deno.env.get("XKMON_QUIET_MINUTES") ?? 10);
+/** How long the guest is watched. */
+const MINUTES = LONG ? 10 : 2;
 /** From one look at the guest to the next, ms. */
 const LOOK_EVERY = 10_000;
 

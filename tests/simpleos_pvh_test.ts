@@ -6,6 +6,7 @@ import { assertFindings } from "./support/assert_findings.ts";
 import { expectedPvhFindings } from "./support/expected_pvh_findings.ts";
 import { freshGuest } from "./support/fresh_guest.ts";
 import { lifeSteps } from "./support/life_steps.ts";
+import { LONG } from "./support/long.ts";
 import { Monitor } from "./support/monitor.ts";
 import { runXkmon } from "./support/run_xkmon.ts";
 import { SimpleOSFile } from "./support/simpleos_file.ts";
@@ -102,6 +103,11 @@ async function typeOf(lab: Lab, name: string): Promise<string> {
   return JSON.parse(stdout)[0].config.c_info.type;
 }
 
+/** As a PV guest it makes the others in the same ways. */
+const CHOSEN = LONG
+  ? PVH_ATTACKS
+  : ["data_attack", "code_attack", "mute_attack", "idt_attack"] as const;
+
 Deno.test("SimpleOS as a PVH guest with no monitor", async (t) => {
   await using lab = await startLab();
   const file = await SimpleOSFile.read();
@@ -134,7 +140,7 @@ Deno.test("SimpleOS as a PVH guest with no monitor", async (t) => {
     );
   }
 
-  for (const attack of PVH_ATTACKS) {
+  for (const attack of CHOSEN) {
     await t.step(`${attack} does what it says, and no more`, async () => {
       await using fresh = await freshGuest(lab, { type: "pvh" });
       const { simpleos } = fresh;
@@ -201,7 +207,7 @@ Deno.test("xkmon guards SimpleOS as a PVH guest by comparing", async (t) => {
     },
   );
 
-  for (const attack of PVH_ATTACKS) {
+  for (const attack of CHOSEN) {
     await t.step(`${attack} is caught and told once`, async () => {
       await using fresh = await freshGuest(lab, { type: "pvh" });
       const { simpleos, domid } = fresh;

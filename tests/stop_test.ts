@@ -7,13 +7,14 @@ import { assertUnprotected } from "./support/assert_unprotected.ts";
 import { expectedFindings } from "./support/expected_findings.ts";
 import { freshGuest } from "./support/fresh_guest.ts";
 import { hasJournal } from "./support/has_journal.ts";
+import { LONG } from "./support/long.ts";
 import { Monitor } from "./support/monitor.ts";
 import { runXkmon } from "./support/run_xkmon.ts";
 import { startLab, XKMON } from "./support/start_lab.ts";
 import { waitUntilUndone } from "./support/wait_until_undone.ts";
 
 const GUARD = ["--dom", "simpleos"];
-const KILLS = 10;
+const KILLS = LONG ? 10 : 3;
 /** At most so long after its first note a monitor is killed; half of it is arming. */
 const LAST_KILL_US = 400_000;
 

@@ -15,5 +15,6 @@ Deno.test("a write gate", async (t) => {
     tellsBytes: true,
     tellsCode: false,
     dropsWaiting: true,
+    isSlow: false,
   });
 });

@@ -20,5 +20,6 @@ Deno.test("a write trap, on a processor of Intel", async (t) => {
     tellsCode: true,
     // Nothing stops it any more when it is tried again
     dropsWaiting: false,
+    isSlow: true,
   });
 });
