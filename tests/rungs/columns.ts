@@ -23,6 +23,7 @@ const lock = { rung: "lock", rungs: "lock,protect,poll" } as const;
 const poll = { rung: "poll", rungs: "poll" } as const;
 // AMD's processors have no trap: of it only the registers are left
 const gate = { rung: "gate", rungs: "trap,gate,poll" } as const;
+const trap = { rung: "trap", rungs: "trap,gate,poll" } as const;
 
 /** Every column; of each guest the strongest rung first. */
 export const COLUMNS: readonly RungColumn[] = [
@@ -31,13 +32,14 @@ export const COLUMNS: readonly RungColumn[] = [
   { guest: "simpleos", ...pv, ...poll },
   { guest: "simpleos", ...amd, ...gate },
   { guest: "simpleos", ...amd, ...poll },
-  { guest: "simpleos", ...intel, rung: "trap", rungs: "trap,gate,poll" },
+  { guest: "simpleos", ...intel, ...trap },
   { guest: "simpleos", ...intel, rung: "gate", rungs: "gate,poll" },
   { guest: "simpleos", ...intel, ...poll },
   { guest: "6.1", ...pv, ...lock },
   { guest: "6.1", ...pv, ...poll },
   { guest: "6.1", ...amd, ...gate },
   { guest: "6.1", ...amd, ...poll },
+  { guest: "6.1", ...intel, ...trap },
   { guest: "6.12", ...amd, ...gate },
   { guest: "6.12", ...amd, ...poll },
 ];

@@ -14,7 +14,7 @@ import type { RungOutcome } from "./rung_outcome.ts";
 import { waitForFindings } from "./wait_for_findings.ts";
 
 /** In the emulator all takes its time, ms. */
-const ARM_LIMIT = 240_000;
+const ARM_LIMIT = 600_000;
 
 type Plans = ReadonlyMap<string, readonly PlannedChange[]>;
 

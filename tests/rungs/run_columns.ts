@@ -1,5 +1,6 @@
 import {
   bochs,
+  type LabConfig,
   LINUX_KERNELS,
   linuxGuest,
   type LinuxVersion,
@@ -12,6 +13,14 @@ import { Inside } from "./inside.ts";
 import { linuxOutcomes } from "./linux_outcomes.ts";
 import type { RungOutcome } from "./rung_outcome.ts";
 import { simpleosOutcomes } from "./simpleos_outcomes.ts";
+
+/** Bochs takes its time. */
+const LABS: Readonly<
+  Record<RungHost, Pick<LabConfig, "emulator" | "bootTimeoutMs">>
+> = {
+  qemu: {},
+  bochs: { emulator: bochs, bootTimeoutMs: 240_000 },
+};
 
 /** Is told of each outcome. */
 export type Tell = (outcome: RungOutcome) => void;
@@ -27,9 +36,7 @@ async function* runSimpleos(
   columns: readonly RungColumn[],
   tell: Tell,
 ): AsyncGenerator<FilledColumn> {
-  await using lab = await startLab(
-    host === "bochs" ? { emulator: bochs, bootTimeoutMs: 240_000 } : {},
-  );
+  await using lab = await startLab(LABS[host]);
   for (const column of columns) {
     console.log(...Object.values(column));
     yield { column, outcomes: await simpleosOutcomes(lab, column, tell) };
@@ -38,13 +45,18 @@ async function* runSimpleos(
 
 async function* runLinux(
   version: LinuxVersion,
+  host: RungHost,
   columns: readonly RungColumn[],
   tell: Tell,
 ): AsyncGenerator<FilledColumn> {
   const linux = await linuxGuest(version);
   const { suite } = LINUX_KERNELS[version];
   const module = await buildInside(linux.kernel, suite);
-  await using lab = await attackLab(linux, await Inside.files(module));
+  await using lab = await attackLab(
+    linux,
+    await Inside.files(module),
+    LABS[host],
+  );
   for (const column of columns) {
     console.log(...Object.values(column));
     yield { column, outcomes: await linuxOutcomes(lab, linux, column, tell) };
@@ -60,6 +72,6 @@ export async function* runColumns(
   for (const columns of labs.values()) {
     const { guest, host } = columns[0]!;
     if (guest === "simpleos") yield* runSimpleos(host, columns, tell);
-    else yield* runLinux(guest, columns, tell);
+    else yield* runLinux(guest, host, columns, tell);
   }
 }

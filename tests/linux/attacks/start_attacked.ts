@@ -3,7 +3,7 @@ import { ATTACK_INIT } from "./attack_guest.ts";
 import { KERNEL, RAMDISK } from "./attack_lab.ts";
 
 /** In the emulator all takes its time, ms. */
-const LIMIT = 240_000;
+const LIMIT = 600_000;
 
 /**
  * Starts a Linux guest that is to be attacked, and waits until it is up.
