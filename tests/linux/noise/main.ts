@@ -6,14 +6,18 @@
  * @module
  */
 import { parseArgs } from "@std/cli/parse-args";
+import { bochs } from "../../lab/bochs.ts";
 import type { LinuxGuestType } from "../../lab/linux_guest.ts";
 import { LINUX_KERNELS, type LinuxVersion } from "../../lab/linux_kernels.ts";
+import { qemu } from "../../lab/qemu.ts";
 import { judgeNoise } from "./judge_noise.ts";
 import { NOISE_KINDS, type NoiseKind } from "./noise_kinds.ts";
 import { renderNoise } from "./render_noise.ts";
 import { type NoiseOptions, runNoise } from "./run_noise.ts";
 
 const TYPES: readonly LinuxGuestType[] = ["pv", "pvh"];
+const EMULATORS = { qemu, bochs };
+const EMULATOR_NAMES = ["qemu", "bochs"] as const;
 const ALL_KINDS = Object.keys(NOISE_KINDS) as NoiseKind[];
 
 const HELP = `Legitimate changes of a Linux kernel, while xkmon guards it.
@@ -30,6 +34,7 @@ Usage: deno task noise [OPTION]...
                      a PV kernel forgets processors that it does not start)
   --early            there is noise already when xkmon arms
   --cpus N           physical processors (1)
+  --emulator NAME    ${EMULATOR_NAMES.join(" or ")} (qemu)
   --alone            without xkmon: whether the guest bears it itself
   --keep DIRECTORY   keep what xkmon, the guest and Xen said
   --help             show this`;
@@ -43,7 +48,10 @@ interface Request extends NoiseOptions {
 function parse(args: string[]): Request | undefined {
   const options = parseArgs(args, {
     boolean: ["help", "late-cpus", "early", "alone"],
-    string: ["kernel", "type", "minutes", "kinds", "vcpus", "cpus", "keep"],
+    string: [
+      ...["kernel", "type", "minutes", "kinds", "vcpus", "cpus", "emulator"],
+      "keep",
+    ],
     unknown: (word: string) => {
       throw new TypeError(`unknown: ${word}`);
     },
@@ -81,6 +89,9 @@ function parse(args: string[]): Request | undefined {
     early: options.early === true,
     alone: options.alone === true,
     cpus: number("cpus", 1),
+    emulator: EMULATORS[
+      oneOf("emulator", EMULATOR_NAMES)(options.emulator ?? "qemu")
+    ],
     keep: options.keep as string | undefined,
   };
 }

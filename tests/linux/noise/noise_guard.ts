@@ -4,7 +4,7 @@ import { Monitor } from "../../support/monitor.ts";
 import type { GuardResult } from "./noise_result.ts";
 
 /** In the emulator, while others use it too, ms */
-const ARM_LIMIT = 300_000;
+const ARM_LIMIT = 600_000;
 
 /** An xkmon that guards a guest which makes noise, and what that takes. */
 export class NoiseGuard implements AsyncDisposable {

@@ -22,6 +22,9 @@ export function renderNoise(result: NoiseResult): string {
   const passes = new Set(events.map(({ time }) => time.slice(0, -5)));
   const lists: Record<string, readonly string[]> = {
     findings: findings.map((event) => JSON.stringify(event)),
+    regions: tally(
+      events.flatMap(({ regions = [] }) => regions.map(({ rung }) => rung)),
+    ),
     unreadable: tally(events.flatMap(unreadable)),
     instrumentation: tally(
       events.flatMap(({ instrumentation }) => instrumentation?.by ?? []),

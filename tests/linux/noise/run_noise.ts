@@ -1,3 +1,4 @@
+import type { Emulator } from "../../lab/emulator.ts";
 import type { Guest } from "../../lab/guest.ts";
 import { Lab } from "../../lab/lab.ts";
 import type { LinuxGuestType } from "../../lab/linux_guest.ts";
@@ -15,7 +16,7 @@ const LOOK_EVERY = 5_000;
 /** A guest that counts nothing for so long stands still, ms */
 const STANDSTILL = 300_000;
 /** Limits, ms: kernels are slow under an emulator, under noise above all */
-const BOOT_LIMIT = 180_000;
+const BOOT_LIMIT = 600_000;
 const END_LIMIT = 300_000;
 /** How much longer it goes on at most until all kinds of noise were there, ms */
 const MORE = 300_000;
@@ -42,6 +43,7 @@ export interface NoiseOptions {
   readonly alone: boolean;
   /** Physical processors. */
   readonly cpus: number;
+  readonly emulator?: Emulator;
 }
 
 function sleep(ms: number): Promise<void> {
@@ -66,11 +68,14 @@ export async function runNoise(
   const { kernel, ramdisk, config } = await noiseGuest(options.version);
   await using lab = await Lab.start({
     cpus: options.cpus,
+    emulator: options.emulator,
+    bootTimeoutMs: BOOT_LIMIT,
     memoryMiB: 3584,
     dom0MemoryMiB: 1792,
     files: [
       { from: await buildXkmon(), to: XKMON, mode: 0o755 },
-      { from: kernel.image, to: "/boot/vmlinuz" },
+      // Bochs takes minutes to unpack the image
+      { from: kernel.vmlinux, to: "/boot/vmlinuz" },
       { from: ramdisk, to: "/boot/initrd" },
     ],
   });
