@@ -1,8 +1,11 @@
 import type { FrameMapping } from "./frame_mapping.ts";
 
-/** Knows which frames a guest did not write to since it began. */
+/** Knows to which frames a guest wrote since it began. */
 export interface WriteLog {
-  isUnwritten(frame: bigint): boolean;
+  /** Whether anything is known of a frame */
+  watches(frame: bigint): boolean;
+  /** The frames that it watches and the guest wrote to, each once */
+  readonly written: readonly bigint[];
 }
 
 /**
@@ -17,9 +20,10 @@ export class ComparedPages {
   #log: WriteLog;
   #mapping: FrameMapping;
   #trusted: Uint8Array;
-  #frames: readonly bigint[];
-  #differed = new Set<number>();
-  #all: readonly number[];
+  /** Positions of the pages of each frame that is watched */
+  #pages = new Map<bigint, number[]>();
+  /** Positions of the pages that are compared whatever the log says */
+  #always = new Set<number>();
   #isFirst = true;
 
   /**
@@ -36,9 +40,13 @@ export class ComparedPages {
   ) {
     this.#log = log;
     this.#mapping = mapping;
-    this.#frames = frames;
     this.#trusted = trusted;
-    this.#all = frames.map((_, page) => page);
+    frames.forEach((frame, page) => {
+      const known = this.#pages.get(frame);
+      if (!log.watches(frame)) this.#always.add(page);
+      else if (known === undefined) this.#pages.set(frame, [page]);
+      else known.push(page);
+    });
   }
 
   /** Whether it is about these: what is known of others says nothing. */
@@ -47,12 +55,13 @@ export class ComparedPages {
       this.#trusted === trusted;
   }
 
-  /** Positions of the pages to be compared now. */
-  get due(): readonly number[] {
-    if (this.#isFirst) return this.#all;
-    return this.#all.filter((page) =>
-      this.#differed.has(page) || !this.#log.isUnwritten(this.#frames[page]!)
+  /** Positions of the pages to be compared now, in order; undefined for all. */
+  get due(): readonly number[] | undefined {
+    if (this.#isFirst) return undefined;
+    const written = this.#log.written.flatMap((frame) =>
+      this.#pages.get(frame) ?? []
     );
+    return [...new Set([...this.#always, ...written])].sort((a, b) => a - b);
   }
 
   /**
@@ -62,6 +71,6 @@ export class ComparedPages {
    */
   compared(differing: readonly number[]): void {
     this.#isFirst = false;
-    for (const page of differing) this.#differed.add(page);
+    for (const page of differing) this.#always.add(page);
   }
 }

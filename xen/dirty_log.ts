@@ -37,6 +37,9 @@ export class DirtyLog implements Disposable {
   #bitmap: HypercallBuffer;
   /** One bit for each frame, as in the log */
   #watched: Uint8Array;
+  /** Position of the first byte that is not zero there */
+  #lowest: number;
+  #written: readonly bigint[] = [];
 
   /**
    * @param domain Domain id
@@ -66,6 +69,7 @@ export class DirtyLog implements Disposable {
       const at = Number(frame);
       this.#watched[Math.floor(at / BITS)]! |= 1 << at % BITS;
     }
+    this.#lowest = this.#watched.findIndex((bits) => bits !== 0);
     begins(this.#witness);
     start(host, domain);
     // It is ours as long as nobody knows of it but us
@@ -82,16 +86,27 @@ export class DirtyLog implements Disposable {
    * @throws {XenError} If Xen refuses: ENOMEM if it could not log all
    */
   look(): boolean {
+    const { bytes } = this.#bitmap;
     this.#host.control.readDirtyLog(this.#domain, this.#bitmap);
-    return isMarked(this.#bitmap.bytes, this.#witness);
+    const written: bigint[] = [];
+    for (let at = this.#lowest; at < bytes.length; at++) {
+      const bits = bytes[at]! & this.#watched[at]!;
+      for (let bit = 0; bits >> bit !== 0; bit++) {
+        if ((bits >> bit & 1) !== 0) written.push(BigInt(at * BITS + bit));
+      }
+    }
+    this.#written = written;
+    return isMarked(bytes, this.#witness);
   }
 
-  /** Whether a frame is watched, and the guest did not write to it. */
-  isUnwritten(frame: bigint): boolean {
-    const at = Number(frame);
-    const byte = Math.floor(at / BITS);
-    const watched = this.#watched[byte] ?? 0;
-    return (watched & ~this.#bitmap.bytes[byte]! & 1 << at % BITS) !== 0;
+  /** Whether a frame is one of those that it was made for. */
+  watches(frame: bigint): boolean {
+    return isMarked(this.#watched, frame);
+  }
+
+  /** Those of its frames that the guest has written to. */
+  get written(): readonly bigint[] {
+    return this.#written;
   }
 
   /** Gives the memory back. The log goes on: see `endDirtyLog`. */
@@ -118,7 +133,7 @@ function bytesFor(highest: bigint): number {
 
 function isMarked(bitmap: Uint8Array, frame: bigint): boolean {
   const at = Number(frame);
-  return (bitmap[Math.floor(at / BITS)]! & 1 << at % BITS) !== 0;
+  return ((bitmap[Math.floor(at / BITS)] ?? 0) & 1 << at % BITS) !== 0;
 }
 
 /**

@@ -437,6 +437,35 @@ Deno.test("a page that differed is compared whenever its trusted copy may have c
   assertEquals(guest.compare(START, trusted.slice().fill(2)), [0, 1, 2]);
 });
 
+Deno.test("pages that lead to one frame are all compared when it was written to", () => {
+  using setting = new Setting();
+  const { guest: open, protect, trusted, write, frames } = logged(setting);
+  const { machine, xen } = setting;
+  const address = START + BigInt(2 * PAGE_SIZE);
+  machine.map(xen.root, address, { frame: frames[1]! });
+  const guest = open();
+  protect(guest);
+  assertEquals(guest.compare(START, trusted), []);
+  write(1, 7);
+  guest.refresh();
+  assertEquals(guest.compare(START, trusted), [1, 2]);
+});
+
+Deno.test("a page whose writes are not logged is compared always", () => {
+  using setting = new Setting();
+  const { guest: open, protect, trusted } = logged(setting);
+  const { machine, xen } = setting;
+  const guest = open();
+  protect(guest);
+  const frame = machine.map(xen.root, START + BigInt(trusted.length));
+  const longer = new Uint8Array(trusted.length + PAGE_SIZE);
+  longer.set(trusted);
+  assertEquals(guest.compare(START, longer), []);
+  machine.bytes(frame)[5] = 7;
+  guest.refresh();
+  assertEquals(guest.compare(START, longer), [3]);
+});
+
 Deno.test("a page that leads to another frame is compared", () => {
   using setting = new Setting();
   const { guest: open, protect, trusted } = logged(setting);

@@ -359,10 +359,9 @@ function differingPages(
   trusted: Uint8Array<ArrayBuffer>,
   some?: readonly number[],
 ): number[] {
-  const all = trusted.length / PAGE_SIZE;
-  const isWhole = some === undefined || some.length === all;
-  if (isWhole && mapping.equals(0, trusted)) return [];
-  return [...some ?? Array(all).keys()].filter((page) => {
+  if (some === undefined && mapping.equals(0, trusted)) return [];
+  const pages = some ?? [...Array(trusted.length / PAGE_SIZE).keys()];
+  return pages.filter((page) => {
     const at = page * PAGE_SIZE;
     return !mapping.equals(at, trusted.subarray(at, at + PAGE_SIZE));
   });
