@@ -13,8 +13,8 @@ const PROMISES: Readonly<Record<Outlook["means"], string>> = {
   gate: "writes are dropped, those to data told at once; no live migration",
   lock: "writes to data fault, and Xen makes none for the guest",
   protect: "writes fault (kernels that never change their page tables)",
-  dirty: "writes are found at the next pass, which is cheap enough for " +
-    "--interval 0.1; not with gate",
+  dirty: "writes are found at the next pass, which compares only pages that " +
+    "were written to; not with gate",
   poll: "writes are found at the next pass (--interval, 1 s)",
   registers: "changes that weaken the kernel are denied, told at once",
 };

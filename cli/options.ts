@@ -86,8 +86,8 @@ xkmon guards the kernels of Xen guests from Dom0.
                                 how writes may be stopped (all): by the
                                 processor, by Xen, by read-only page tables,
                                 not at all; dirty, only if named: not at all,
-                                but only pages that were written to are
-                                compared, 10 times a second if need be
+                                but Xen logs them, and only pages that were
+                                written to are compared
   --interval SECONDS            from one pass to the next (1)
   --saved-profile FILE          a profile that was kept, where no kernel file is
   --save FILE                   keep the profile
