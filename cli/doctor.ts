@@ -2,6 +2,7 @@ import { type Domain, findDomain, listDomains } from "../xen/domains.ts";
 import type { XenControl } from "../xen/control.ts";
 import { XenError } from "../xen/errors.ts";
 import { XenHost } from "../xen/host.ts";
+import { defaultRungs } from "../xen/protection.ts";
 import { type Outlook, rungOutlook } from "../xen/rung_outlook.ts";
 import type { Options } from "./options.ts";
 import { Output } from "./output.ts";
@@ -12,6 +13,8 @@ const PROMISES: Readonly<Record<Outlook["means"], string>> = {
   gate: "writes are dropped, those to data told at once; no live migration",
   lock: "writes to data fault, and Xen makes none for the guest",
   protect: "writes fault (kernels that never change their page tables)",
+  dirty: "writes are found at the next pass, which compares only pages that " +
+    "were written to; not with gate",
   poll: "writes are found at the next pass (--interval, 1 s)",
   registers: "changes that weaken the kernel are denied, told at once",
 };
@@ -84,8 +87,16 @@ function describe(
     `${name} (domain ${id}): ${type} guest, ${cpus}`,
     ...outlook.map(({ means, unavailable, promise }) =>
       `  ${means.padEnd(9)} ${
-        unavailable === undefined ? `yes: ${promise}` : `no: ${unavailable}`
+        unavailable === undefined
+          ? `${permission(means)}: ${promise}`
+          : `no: ${unavailable}`
       }`
     ),
   ];
+}
+
+function permission(means: Outlook["means"]): string {
+  return means === "registers" || defaultRungs.includes(means)
+    ? "yes"
+    : "yes, if named by --rungs";
 }

@@ -2,7 +2,7 @@ import { parseArgs } from "@std/cli/parse-args";
 import type { ResponsePlan } from "../detect/response_plan.ts";
 import { DEFAULT_DIGEST_STORE } from "../guestos/digest_store.ts";
 import { profileModules } from "../guestos/profiles.ts";
-import { type Rung, rungs } from "../xen/protection.ts";
+import { defaultRungs, type Rung, rungs } from "../xen/protection.ts";
 import { readResponses } from "./read_responses.ts";
 import { UsageError } from "./usage_error.ts";
 
@@ -85,7 +85,9 @@ xkmon guards the kernels of Xen guests from Dom0.
   --rungs trap,gate,lock,protect,poll
                                 how writes may be stopped (all): by the
                                 processor, by Xen, by read-only page tables,
-                                not at all
+                                not at all; dirty, only if named: not at all,
+                                but Xen logs them, and only pages that were
+                                written to are compared
   --interval SECONDS            from one pass to the next (1)
   --saved-profile FILE          a profile that was kept, where no kernel file is
   --save FILE                   keep the profile
@@ -266,7 +268,7 @@ function complain(message: string): never {
 }
 
 function readRungs(text: string | undefined): readonly Rung[] {
-  if (text === undefined) return rungs;
+  if (text === undefined) return defaultRungs;
   return text.split(",").map((word) =>
     rungs.find((rung) => rung === word) ??
       complain(`--rungs takes ${rungs.join(", ")}, not ${word}`)

@@ -1,6 +1,6 @@
 import { assert, assertEquals, assertThrows } from "@std/assert";
 import { rules } from "../detect/rules.ts";
-import { rungs } from "../xen/protection.ts";
+import { defaultRungs } from "../xen/protection.ts";
 import { help, type Options, readOptions } from "./options.ts";
 import { readResponses } from "./read_responses.ts";
 import { UsageError } from "./usage_error.ts";
@@ -25,7 +25,7 @@ Deno.test("a guest's name alone guards it, as the help says", () => {
     dom: "web",
     responses: readResponses("pause"),
     evidence: "/var/lib/xkmon/incidents",
-    rungs,
+    rungs: defaultRungs,
     interval: 1000,
     firstReading: false,
     wait: false,
@@ -161,9 +161,14 @@ Deno.test("an option that is given twice is refused", () => {
   assertRefused("Give --log only once", "--dom", "a", "--log", "b", "--log=c");
 });
 
+Deno.test("writes are logged only where the operator says so", () => {
+  assertEquals(defaultRungs, ["trap", "gate", "lock", "protect", "poll"]);
+  assert(read("--dom", "web", "--rungs", "dirty").rungs.includes("dirty"));
+});
+
 Deno.test("a response or a rung that is not known is refused", () => {
   assertRefused(
-    "--rungs takes trap, gate, lock, protect, poll, not wall",
+    "--rungs takes trap, gate, lock, protect, dirty, poll, not wall",
     "--dom",
     "web",
     "--rungs",

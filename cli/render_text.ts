@@ -54,6 +54,9 @@ function promise({ kind, rung }: GuardedRegion): string {
       return "lock: writes fault, and Xen makes none for the guest";
     case "protect":
       return "protect: writes fault";
+    case "dirty":
+      return "dirty: writes are seen at the next pass, and only pages " +
+        "written to are compared";
     case "poll":
       return "poll: writes are seen at the next pass";
   }

@@ -75,6 +75,7 @@ Deno.test("what is guarded is listed, and whether the kernel is up", () => {
     phase: "running",
     regions: [
       region,
+      { ...region, rung: "dirty" },
       { ...region, rung: "poll" },
       { ...region, rung: "gate" },
       { ...region, rung: "trap" },
@@ -88,6 +89,8 @@ Deno.test("what is guarded is listed, and whether the kernel is up", () => {
     "3 page-table entries made read-only",
     ...[
       "protect: writes fault",
+      "dirty: writes are seen at the next pass, and only pages written to " +
+      "are compared",
       "poll: writes are seen at the next pass",
       "gate: writes are dropped",
       "trap: writes are dropped, told at once",

@@ -203,7 +203,7 @@ export class Guard {
           if (rung === "protect") return protectable;
           // A kernel that boots moves its pages
           if (rung === "lock") return sealable && booted && this.#mayLock;
-          return rung === "poll" || sealable;
+          return rung === "poll" || rung === "dirty" || sealable;
         }),
       })),
       this.#listener(),
@@ -330,6 +330,11 @@ export class Guard {
     const listener = {
       stopped: (write: StoppedWrite) => this.#stopped(write),
       pauses: this.#stops,
+      unlogged: (reason: string) =>
+        this.#report({
+          type: "notice",
+          text: `everything is compared at each pass from now on: ${reason}`,
+        }),
     };
     if (!this.#options.rungs.includes("trap")) return listener;
     return {
@@ -386,7 +391,7 @@ export class Guard {
 
   /** One look at the guest by every rule at work. */
   #look(full: boolean): PassResult {
-    this.#guest.refresh();
+    this.#guest.refresh(full);
     this.#profile.refresh?.();
     const result = look(
       this.#guest,

@@ -530,6 +530,25 @@ Deno.test("an operator who wants no trap has no registers watched", () => {
   assertEquals(guest.registerListener, undefined);
 });
 
+Deno.test("a full pass compares also what the guest did not write to, others do not", async () => {
+  const { guest, guard } = armed();
+  const full: boolean[] = [];
+  for (let passes = 0; passes < 2; passes++) {
+    await guard.pass();
+    full.push(guest.isFull);
+  }
+  assertEquals(full, [true, false]);
+});
+
+Deno.test("that writes are not logged any more is told", () => {
+  const { guest, told } = armed();
+  guest.unlogged("a live migration");
+  assertEquals(told, [{
+    type: "notice",
+    text: "everything is compared at each pass from now on: a live migration",
+  }]);
+});
+
 /** A virtual CPU with its tables in the guarded kernel. */
 const CPU = hvmCpu({
   idt: { base: LIMITS, limit: 0xfff },

@@ -19,8 +19,12 @@ export interface GuestDomain {
  */
 export interface Guest extends KernelMemory {
   readonly domain: GuestDomain;
-  /** Looks at the virtual CPUs anew; all else answers from what they say. */
-  refresh(): void;
+  /**
+   * Looks at the virtual CPUs anew; all else answers from what they say.
+   *
+   * @param full Have `compare` look also where nothing can have been written
+   */
+  refresh(full?: boolean): void;
   /**
    * Makes sure that what was seen was seen of a guest that still exists.
    *

@@ -7,6 +7,7 @@ import type { TrustedRegion } from "./trusted_region.ts";
 /** Why a rung does not discard every write, if it does not */
 const HOLES: Readonly<Partial<Record<Rung, string>>> = {
   protect: "protect: a kernel that knows Xen can write",
+  dirty: "dirty",
   poll: "poll",
 };
 

@@ -15,6 +15,9 @@ import { startLab } from "./support/start_lab.ts";
 const GUARD = ["--dom", "simpleos"];
 /** Whatever Xen could do for it */
 const POLL = ["--rungs", "poll"];
+/** All of it has its writes logged, and is looked at ten times a second. */
+const DIRTY = ["--rungs", "dirty,poll", "--interval", "0.1"];
+const LOGGED = new Set(["dirty"]);
 /** Where the lab keeps the configuration of the last guest of the name. */
 const CONFIG = "/share/guests/simpleos.cfg";
 
@@ -228,6 +231,46 @@ Deno.test("xkmon guards SimpleOS as a PVH guest by comparing", async (t) => {
       );
     });
   }
+
+  await t.step(
+    "what was written to is found where nothing else is compared, again and again",
+    async () => {
+      await using fresh = await freshGuest(lab, { type: "pvh" });
+      const { simpleos, domid } = fresh;
+      const start = async () => {
+        const started = await Monitor.start(
+          lab,
+          ...[...GUARD, ...DIRTY, "--on-attack", "report"],
+        );
+        const { regions } = await started.armed(domid);
+        assertEquals(new Set(regions!.map(({ rung }) => rung)), LOGGED);
+        return started;
+      };
+      {
+        // Xen would not let the next one begin a log if this one left its own
+        await using first = await start();
+        assertEquals((await first.stop()).stderr, "");
+      }
+      await using second = await start();
+      for (const attack of ["data_attack", "code_attack"] as const) {
+        assertEquals(await simpleos.command(attack), "done");
+        const [expected] = expectedPvhFindings[attack];
+        await second.waitFor(
+          `a finding of ${attack}`,
+          ({ finding }) => finding?.symbol === expected!.symbol,
+        );
+      }
+      await assertFindings(await second.findings(domid), [
+        ...expectedPvhFindings.data_attack,
+        ...expectedPvhFindings.code_attack,
+      ]);
+      const lost = (await second.events()).filter(({ text = "" }) =>
+        /everything is compared|not all changes/.test(text)
+      );
+      assertEquals(lost, []);
+      assertEquals((await second.stop()).stderr, "");
+    },
+  );
 
   await t.step(
     "a plain store into text is told by the fault channel",

@@ -58,6 +58,12 @@ export const constants = {
   VM_EVENT_DESC_TR: 4,
   MEM_ACCESS_W: 2,
 
+  /** A log of the frames that a guest writes to (public/domctl.h) */
+  XEN_DOMCTL_shadow_op: 10,
+  XEN_DOMCTL_SHADOW_OP_OFF: 0,
+  XEN_DOMCTL_SHADOW_OP_ENABLE_LOGDIRTY: 2,
+  XEN_DOMCTL_SHADOW_OP_PEEK: 12,
+
   /** What events can do to registers (public/domctl.h) */
   XEN_DOMCTL_monitor_op: 77,
   XEN_DOMCTL_MONITOR_EVENT_WRITE_CTRLREG: 0,

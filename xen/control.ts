@@ -1,6 +1,7 @@
 import { constants } from "./constants.ts";
 import { LibraryError, XenError } from "./errors.ts";
 import { xenctrl } from "./ffi.ts";
+import type { HypercallBuffer } from "./hypercall_buffer.ts";
 import {
   domainInfo,
   domctl,
@@ -37,8 +38,18 @@ const pageAccesses = {
   "rwx": constants.XENMEM_access_rwx,
 } as const;
 
+/** Bits of a byte: a log has one for each frame */
+const BYTE = 8;
 /** Bytes of a `struct xen_domctl`; that of 4.22 has less than 300 */
 const DOMCTL_ROOM = 1024;
+
+/** A domctl, for `xc_domctl`, without what is particular to its command. */
+function domctlRequest(command: number, domain: number): DataView<ArrayBuffer> {
+  const request = new DataView(new ArrayBuffer(DOMCTL_ROOM));
+  request.setUint32(domctl.cmd, command, true);
+  request.setUint16(domctl.domain, domain, true);
+  return request;
+}
 
 /** Control registers whose writes can be told (public/vm_event.h). */
 const controlRegisters = {
@@ -204,19 +215,67 @@ export class XenControl implements Disposable {
    * @throws {XenError} If Xen refuses
    */
   controlRegisterValues(domain: number): void {
-    const request = new DataView(new ArrayBuffer(DOMCTL_ROOM));
-    request.setUint32(domctl.cmd, constants.XEN_DOMCTL_monitor_op, true);
-    request.setUint16(domctl.domain, domain, true);
+    const request = domctlRequest(constants.XEN_DOMCTL_monitor_op, domain);
     request.setUint32(
       domctl.op,
       constants.XEN_DOMCTL_MONITOR_OP_CONTROL_REGISTERS,
       true,
     );
+    this.#domctl(request);
+  }
+
+  #domctl(request: DataView<ArrayBuffer>): void {
     const bytes = new Uint8Array(request.buffer);
     this.#check(
       "xc_domctl",
       this.#library.symbols.xc_domctl(this.#handle, bytes),
     );
+  }
+
+  /**
+   * Begins to log which frames a PVH or HVM guest writes to.
+   *
+   * @throws {XenError} If Xen refuses: EINVAL if it is logged already or the
+   *   guest has a device of the host, EBUSY while pages are gated
+   */
+  startDirtyLog(domain: number): void {
+    this.#logOp(domain, constants.XEN_DOMCTL_SHADOW_OP_ENABLE_LOGDIRTY);
+  }
+
+  /**
+   * Reads the log of what a guest writes: one bit for each guest frame. The log
+   * stays as it is. Where there is none, Xen says that nothing was written.
+   *
+   * @param bitmap Where to put it
+   * @throws {XenError} If Xen refuses: ENOMEM if it could not log all
+   */
+  readDirtyLog(domain: number, bitmap: HypercallBuffer): void {
+    const op = constants.XEN_DOMCTL_SHADOW_OP_PEEK;
+    const isWhole =
+      this.#logOp(domain, op, bitmap) >= bitmap.bytes.length * BYTE;
+    if (!isWhole) throw new XenError("xc_domctl", EINVAL);
+  }
+
+  /**
+   * Ends the log of what a guest writes, whoever began it.
+   *
+   * @throws {XenError} If Xen refuses
+   */
+  endDirtyLog(domain: number): void {
+    this.#logOp(domain, constants.XEN_DOMCTL_SHADOW_OP_OFF);
+  }
+
+  /** Returns how many frames Xen told of. */
+  #logOp(domain: number, op: number, bitmap?: HypercallBuffer): bigint {
+    const request = domctlRequest(constants.XEN_DOMCTL_shadow_op, domain);
+    request.setUint32(domctl.shadow_op, op, true);
+    if (bitmap !== undefined) {
+      const { address, bytes } = bitmap;
+      request.setBigUint64(domctl.dirty_bitmap, address, true);
+      request.setBigUint64(domctl.pages, BigInt(bytes.length * BYTE), true);
+    }
+    this.#domctl(request);
+    return request.getBigUint64(domctl.pages, true);
   }
 
   /**

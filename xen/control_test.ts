@@ -3,6 +3,7 @@ import { XenControl } from "./control.ts";
 import { listDomains } from "./domains.ts";
 import { LibraryError, XenError } from "./errors.ts";
 import { libc } from "./ffi.ts";
+import type { HypercallBuffer } from "./hypercall_buffer.ts";
 import { domainInfo, hvmCpu, vcpuContext, vcpuInfo } from "./layouts.ts";
 import { type Libraries, openFirst, sonames } from "./libraries.ts";
 import { fakeStore } from "./testing/fake_store.ts";
@@ -347,6 +348,38 @@ Deno.test("where Xen has too little memory Dom0 takes none of it", () => {
   assertEquals([error.code, state.taken()], ["ENOMEM", 0]);
 });
 
+/** Memory of our own, which is as good to a library that makes no hypercall. */
+function bufferOf(bytes: Uint8Array<ArrayBuffer>): HypercallBuffer {
+  const address = Deno.UnsafePointer.value(Deno.UnsafePointer.of(bytes));
+  return { address: BigInt(address), bytes, [Symbol.dispose]: () => {} };
+}
+
+Deno.test("the log of what a guest writes begins once, is read and ends", () => {
+  using control = new XenControl(libraries, [paths.current]);
+  const bitmap = new Uint8Array(8);
+  const read = () => {
+    control.readDirtyLog(3, bufferOf(bitmap.fill(0xff)));
+    return [...bitmap];
+  };
+  const nothing = Array(8).fill(0);
+  assertEquals(read(), nothing);
+  control.startDirtyLog(3);
+  assertEquals(read(), nothing.with(0, 1 << 3));
+  const error = assertThrows(() => control.startDirtyLog(3), XenError);
+  assertEquals(error.code, "EINVAL");
+  control.endDirtyLog(3);
+  assertEquals(read(), nothing);
+});
+
+Deno.test("a log of which Xen tells less than was asked for is an error", () => {
+  using control = new XenControl(libraries, [paths.current]);
+  const error = assertThrows(
+    () => control.readDirtyLog(3, bufferOf(new Uint8Array(9))),
+    XenError,
+  );
+  assertEquals([error.call, error.code], ["xc_domctl", "EINVAL"]);
+});
+
 Deno.test("what is asked of a domain that is gone fails with Xen's error", async () => {
   using control = new XenControl(libraries, [paths.current]);
   control.reboot(3);
@@ -360,6 +393,12 @@ Deno.test("what is asked of a domain that is gone fails with Xen's error", async
     ["xc_monitor_enable", () => control.enableMonitor(4)],
     ["xc_monitor_disable", () => control.disableMonitor(4)],
     ["xc_domctl", () => control.controlRegisterValues(4)],
+    ["xc_domctl", () => control.startDirtyLog(4)],
+    ["xc_domctl", () => control.endDirtyLog(4)],
+    [
+      "xc_domctl",
+      () => control.readDirtyLog(4, bufferOf(new Uint8Array(1))),
+    ],
     [
       "xc_monitor_write_ctrlreg",
       () => control.tellControlRegister(4, "cr0", 1n << 16n),

@@ -151,6 +151,24 @@ export class DeviceModel implements Disposable {
     }
   }
 
+  /**
+   * Has the log of what a guest writes tell a frame as written to. Without a
+   * log nothing happens.
+   *
+   * @throws {XenError} If Xen refuses
+   */
+  markWritten(domain: number, frame: bigint): void {
+    this.#check(
+      "modified_memory",
+      this.#libraries.devicemodel.symbols.xendevicemodel_modified_memory(
+        this.#handle,
+        domain,
+        frame,
+        1,
+      ),
+    );
+  }
+
   [Symbol.dispose](): void {
     this.#libraries.devicemodel.symbols.xendevicemodel_close(this.#handle);
   }

@@ -162,9 +162,9 @@ export abstract class DomainGuest<C extends CpuState> extends PagedGuest {
   protected note(pause?: "working" | "working, paused before"): void {
     const attack = this.#hold === "attack";
     const { protection } = this;
-    const { server, events, requests, ...pages } = protection;
+    const { server, events, requests, dirty, ...pages } = protection;
     const isFree = server === undefined && events === undefined &&
-      requests === undefined &&
+      requests === undefined && dirty === undefined &&
       Object.values(pages).every((list) => list.length === 0);
     if (pause === undefined && !attack && isFree) {
       this.journal?.clear();

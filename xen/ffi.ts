@@ -355,6 +355,15 @@ export const xendevicemodel = {
     ],
     result: "i32",
   },
+  xendevicemodel_modified_memory: {
+    parameters: [
+      "pointer", // xendevicemodel_handle *dmod
+      "u16", // domid_t domid
+      "u64", // uint64_t first_pfn
+      "u32", // uint32_t nr
+    ],
+    result: "i32",
+  },
 } as const satisfies Deno.ForeignLibraryInterface;
 
 /** libxenevtchn: event channels. */

@@ -1,5 +1,6 @@
 import type { HvmCpuState } from "../guestos/cpu_state.ts";
 import { DomainGuest } from "./domain_guest.ts";
+import { DirtyLog, endDirtyLog } from "./dirty_log.ts";
 import type { Domain } from "./domains.ts";
 import { endWriteGate } from "./end_write_gate.ts";
 import { NoSuchDomainError, XenError } from "./errors.ts";
@@ -52,6 +53,10 @@ export class HvmGuest extends DomainGuest<HvmCpuState> {
   #trapped: readonly bigint[] = [];
   #server: number | undefined;
   #readOnly: readonly bigint[] = [];
+  #dirtyLog: DirtyLog | undefined;
+  /** Tells whether the log of its writes is ours, if there is one */
+  #witness: bigint | undefined;
+  #unlogged: GuestListener["unlogged"] = () => {};
 
   /**
    * @param journal Where changes to the guest are noted before they are made;
@@ -75,6 +80,44 @@ export class HvmGuest extends DomainGuest<HvmCpuState> {
     this.assertAlive();
   }
 
+  /**
+   * Reads the virtual CPUs anew, and what was written to since.
+   *
+   * @param full Have `compare` compare what was not written to as well
+   * @throws {NoSuchDomainError} If the guest is gone
+   */
+  override refresh(full = false): void {
+    super.refresh();
+    this.comparesAll = full;
+    const lost = this.#lookAtLog();
+    if (lost === undefined) return;
+    this.assertAlive();
+    this.#forgetLog();
+    this.#unlogged(lost);
+  }
+
+  /** Why there is no log of its writes any more, if there was one. */
+  #lookAtLog(): string | undefined {
+    try {
+      const isLost = this.#dirtyLog?.look() === false;
+      return isLost
+        ? "somebody else logs what the guest writes, such as a live migration"
+        : undefined;
+    } catch (error) {
+      if (!(error instanceof XenError)) throw error;
+      return error.message;
+    }
+  }
+
+  /** Who has the log now still needs it. */
+  #forgetLog(): void {
+    this.writeLog = undefined;
+    this.#dirtyLog?.[Symbol.dispose]();
+    this.#dirtyLog = undefined;
+    this.#witness = undefined;
+    this.note();
+  }
+
   protected override readCpu(vcpu: number): HvmCpuState {
     return decodeHvmCpu(vcpu, this.host.control.hvmCpu(this.domain.id, vcpu));
   }
@@ -91,7 +134,8 @@ export class HvmGuest extends DomainGuest<HvmCpuState> {
   /**
    * Has changes of registers asked for, and writes trapped or, where the
    * processor cannot, lets those to data go to a write gate and those to code be
-   * discarded, which are not told. What Xen refuses stays as it is.
+   * discarded, which are not told. Of other ranges it may have writes logged.
+   * What Xen refuses stays as it is.
    *
    * @throws {UnreadableMemoryError} If one page is not mapped
    */
@@ -105,16 +149,14 @@ export class HvmGuest extends DomainGuest<HvmCpuState> {
     }
     const unwatched = this.#refusal(() => this.#watchRegisters(listener));
     let unstopped: string | undefined;
-    for (const rung of ["trap", "gate"] as const) {
+    // What was compared before the log began says nothing
+    this.#endLog();
+    for (const rung of ["trap", "gate", "dirty"] as const) {
       const bears = (range: InvariantRange, index: number) =>
         rungs[index] === "poll" && range.rungs.includes(rung);
       const wanted = ranges.filter(bears);
       if (wanted.length === 0) continue;
-      const failed = this.#refusal(() =>
-        rung === "trap"
-          ? this.#trapWrites(wanted, listener)
-          : this.#gateWrites(wanted, listener)
-      );
+      const failed = this.#refusal(() => this.#put(wanted, rung, listener));
       if (failed === undefined) {
         ranges.forEach((range, index) => {
           if (bears(range, index)) rungs[index] = rung;
@@ -122,8 +164,7 @@ export class HvmGuest extends DomainGuest<HvmCpuState> {
         continue;
       }
       unstopped = failed;
-      if (rung === "trap") this.#endTrap();
-      else this.#endGate();
+      this.#end(rung);
     }
     const registers = this.#watch !== undefined;
     // What one rung refuses another may have taken
@@ -137,6 +178,32 @@ export class HvmGuest extends DomainGuest<HvmCpuState> {
       registers,
       ...(refused === undefined ? {} : { refused }),
     };
+  }
+
+  #put(
+    ranges: readonly InvariantRange[],
+    rung: "trap" | "gate" | "dirty",
+    listener: GuestListener,
+  ): void {
+    switch (rung) {
+      case "trap":
+        return this.#trapWrites(ranges, listener);
+      case "gate":
+        return this.#gateWrites(ranges, listener);
+      case "dirty":
+        return this.#logWrites(ranges, listener);
+    }
+  }
+
+  #end(rung: "trap" | "gate" | "dirty"): void {
+    switch (rung) {
+      case "trap":
+        return this.#endTrap();
+      case "gate":
+        return this.#endGate();
+      case "dirty":
+        return this.#forgetLog();
+    }
   }
 
   /** Why it cannot be done, if it cannot. */
@@ -235,6 +302,24 @@ export class HvmGuest extends DomainGuest<HvmCpuState> {
     deviceModel.setMemoryType(this.domain.id, frames, "readOnly");
   }
 
+  #logWrites(
+    ranges: readonly InvariantRange[],
+    { unlogged }: GuestListener,
+  ): void {
+    const { host, domain } = this;
+    this.#dirtyLog = new DirtyLog(
+      host,
+      domain.id,
+      this.framesOf(ranges),
+      (witness) => {
+        this.#witness = witness;
+        this.note();
+      },
+    );
+    this.#unlogged = unlogged;
+    this.writeLog = this.#dirtyLog;
+  }
+
   #describe({ vcpu, address, size, count, data }: GatedWrite): StoppedWrite {
     const { ip } = this.readCpu(vcpu);
     const whole = count === 1 && data !== undefined && size <= 8;
@@ -256,12 +341,22 @@ export class HvmGuest extends DomainGuest<HvmCpuState> {
       this.#readOnly.length;
     const hadGate = this.#server !== undefined;
     const hadEvents = this.#hasEvents;
+    const hadLog = this.#endLog();
     // In this order: who waits at the gate did not go on once events had ended
     this.#endGate();
     this.#endEvents();
     if (pages > 0) return `${pages} pages are writable again`;
     if (hadGate) return "its write gate is open";
+    if (hadLog) return "its writes are logged no more";
     return hadEvents ? "its registers may change again" : undefined;
+  }
+
+  /** Ends the log of its writes; says whether there was one that was ours. */
+  #endLog(): boolean {
+    if (this.#witness === undefined) return false;
+    const ended = endDirtyLog(this.host, this.domain.id, this.#witness);
+    this.#forgetLog();
+    return ended;
   }
 
   /** What Xen refused to trap is not trapped; registers stay watched. */
@@ -308,6 +403,9 @@ export class HvmGuest extends DomainGuest<HvmCpuState> {
     this.#events = undefined;
     this.#gate?.[Symbol.dispose]();
     this.#gate = undefined;
+    this.writeLog = undefined;
+    this.#dirtyLog?.[Symbol.dispose]();
+    this.#dirtyLog = undefined;
     super[Symbol.dispose]();
   }
 
@@ -318,12 +416,14 @@ export class HvmGuest extends DomainGuest<HvmCpuState> {
       ...(this.#trapped.length === 0 ? {} : { trapped: this.#trapped }),
       ...(this.#server === undefined ? {} : { server: this.#server }),
       ...(this.#readOnly.length === 0 ? {} : { readOnly: this.#readOnly }),
+      ...(this.#witness === undefined ? {} : { dirty: this.#witness }),
     };
   }
 
   protected override adopt(
-    { events, trapped = [], server, readOnly = [] }: ProtectionNote,
+    { events, trapped = [], server, readOnly = [], dirty }: ProtectionNote,
   ): void {
+    this.#witness = dirty;
     this.#hasEvents = events ?? false;
     this.#trapped = trapped;
     this.#server = server;

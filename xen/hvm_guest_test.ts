@@ -10,6 +10,7 @@ import { Journal } from "./journal.ts";
 import { hvmCpu } from "./layouts.ts";
 import { entryBits } from "./page_walk.ts";
 import type { RegisterChange } from "./protection.ts";
+import { DirtyLogHost } from "./testing/dirty_log_host.ts";
 import { Machine } from "./testing/machine.ts";
 import { MonitorHost } from "./testing/monitor_host.ts";
 import { SyntheticHost } from "./testing/synthetic_host.ts";
@@ -193,7 +194,8 @@ Deno.test("a guest that is being taken apart is gone", () => {
 Deno.test("without an event loop nothing is protected, and nothing changed for it", () => {
   using setting = new Setting();
   const guest = setting.guest();
-  assertEquals(guest.protect([REGION], { stopped: () => {}, pauses: true }), {
+  const listener = { stopped: () => {}, pauses: true, unlogged: () => {} };
+  assertEquals(guest.protect([REGION], listener), {
     rungs: ["poll"],
     entries: 0,
     registers: false,
@@ -222,6 +224,7 @@ function watched(setting: Setting) {
 const LISTENER = {
   stopped: () => {},
   pauses: false,
+  unlogged: () => {},
   registers: {
     bits: { cr0: 1n, cr4: 2n },
     mayChange: ({ register }: RegisterChange) => register !== "cr0",
@@ -337,6 +340,228 @@ Deno.test("a page that is trapped is written to again when the guest is unprotec
   const { frame } = setting;
   const calls = monitor.calls.filter((call) => /^r.x /.test(call));
   assertEquals(calls, [`r-x ${frame}`, `rwx ${frame}`]);
+});
+
+/** A guest of three pages whose writes are logged, and what is told of that. */
+function logged(setting: Setting) {
+  const { machine, xen } = setting;
+  const log = new DirtyLogHost();
+  const host = {
+    ...xen.host,
+    ...log.host,
+    control: Object.assign(Object.create(xen.host.control), log.host.control),
+  } as XenHost;
+  const { loop } = new MonitorHost();
+  const frames = [setting.frame];
+  for (let page = 1; page < 3; page++) {
+    frames.push(machine.map(xen.root, START + BigInt(page * PAGE_SIZE)));
+    machine.bytes(frames[page]!).fill(1);
+  }
+  const size = frames.length * PAGE_SIZE;
+  const told: string[] = [];
+  const protect = (guest: HvmGuest) =>
+    guest.protect(
+      [{ start: START, size, kind: "code", rungs: ["dirty", "poll"] }],
+      {
+        stopped: () => {},
+        pauses: false,
+        unlogged: (reason) => told.push(reason),
+      },
+    );
+  return {
+    log,
+    host,
+    frames,
+    told,
+    protect,
+    trusted: new Uint8Array(size).fill(1),
+    guest: () => setting.guest(host, loop),
+    /** The guest changes a page, and the log knows or does not. */
+    write: (page: number, value: number, isLogged = true) => {
+      machine.bytes(frames[page]!)[5] = value;
+      if (isLogged) log.write(frames[page]!);
+    },
+  };
+}
+
+Deno.test("where writes are logged only what was written to is compared again", () => {
+  using setting = new Setting();
+  const { guest: open, protect, trusted, write } = logged(setting);
+  const guest = open();
+  assertEquals(protect(guest).rungs, ["dirty"]);
+  const look = (full = false) => {
+    guest.refresh(full);
+    return guest.compare(START, trusted);
+  };
+  assertEquals(look(), []);
+  // Whatever was not logged is found by a full look alone
+  write(1, 7, false);
+  write(2, 7);
+  assertEquals(guest.compare(START, trusted), []);
+  assertEquals(look(), [2]);
+  assertEquals(look(true), [1, 2]);
+  assertEquals(look(), [1, 2]);
+  // What was written to once is compared always
+  write(2, 1, false);
+  assertEquals(look(), [1]);
+  write(2, 7, false);
+  assertEquals(look(), [1, 2]);
+});
+
+Deno.test("a page that was written to while nothing was logged is compared first", () => {
+  using setting = new Setting();
+  const { guest: open, protect, trusted, write } = logged(setting);
+  const guest = open();
+  protect(guest);
+  assertEquals(guest.compare(START, trusted), []);
+  guest.unprotect();
+  write(1, 7);
+  protect(guest);
+  guest.refresh();
+  assertEquals(guest.compare(START, trusted), [1]);
+});
+
+Deno.test("a page that differed is compared whenever its trusted copy may have changed", () => {
+  using setting = new Setting();
+  const { guest: open, protect, trusted, write } = logged(setting);
+  const guest = open();
+  write(1, 7);
+  protect(guest);
+  assertEquals(guest.compare(START, trusted), [1]);
+  // The kernel accounts for it, until it does not
+  trusted[PAGE_SIZE + 5] = 7;
+  assertEquals(guest.compare(START, trusted), []);
+  trusted[PAGE_SIZE + 5] = 1;
+  assertEquals(guest.compare(START, trusted), [1]);
+  // Another copy is another question
+  assertEquals(guest.compare(START, trusted.slice().fill(2)), [0, 1, 2]);
+});
+
+Deno.test("pages that lead to one frame are all compared when it was written to", () => {
+  using setting = new Setting();
+  const { guest: open, protect, trusted, write, frames } = logged(setting);
+  const { machine, xen } = setting;
+  const address = START + BigInt(2 * PAGE_SIZE);
+  machine.map(xen.root, address, { frame: frames[1]! });
+  const guest = open();
+  protect(guest);
+  assertEquals(guest.compare(START, trusted), []);
+  write(1, 7);
+  guest.refresh();
+  assertEquals(guest.compare(START, trusted), [1, 2]);
+});
+
+Deno.test("a page whose writes are not logged is compared always", () => {
+  using setting = new Setting();
+  const { guest: open, protect, trusted } = logged(setting);
+  const { machine, xen } = setting;
+  const guest = open();
+  protect(guest);
+  const frame = machine.map(xen.root, START + BigInt(trusted.length));
+  const longer = new Uint8Array(trusted.length + PAGE_SIZE);
+  longer.set(trusted);
+  assertEquals(guest.compare(START, longer), []);
+  machine.bytes(frame)[5] = 7;
+  guest.refresh();
+  assertEquals(guest.compare(START, longer), [3]);
+});
+
+Deno.test("a page that leads to another frame is compared", () => {
+  using setting = new Setting();
+  const { guest: open, protect, trusted } = logged(setting);
+  const guest = open();
+  protect(guest);
+  assertEquals(guest.compare(START, trusted), []);
+  setting.machine.map(setting.xen.root, START + BigInt(PAGE_SIZE));
+  guest.refresh();
+  assertEquals(guest.compare(START, trusted), [1]);
+});
+
+Deno.test("when somebody else takes the log over all is compared, and that is told once", () => {
+  using setting = new Setting();
+  const { log, guest: open, ...rest } = logged(setting);
+  const { protect, trusted, write, told } = rest;
+  const guest = open();
+  protect(guest);
+  assertEquals(guest.compare(START, trusted), []);
+  write(1, 7);
+  log.migrate();
+  for (let looks = 0; looks < 2; looks++) {
+    guest.refresh();
+    assertEquals(guest.compare(START, trusted), [1]);
+  }
+  assertEquals(told, [
+    "somebody else logs what the guest writes, such as a live migration",
+  ]);
+  assertEquals(guest.unprotect(), undefined);
+  assertEquals([log.isOn, log.buffers], [true, 0]);
+  assertEquals(setting.notes, []);
+});
+
+Deno.test("what Xen cannot log any more is compared as well", () => {
+  using setting = new Setting();
+  const { log, guest: open, ...rest } = logged(setting);
+  const { protect, trusted, write, told } = rest;
+  const guest = open();
+  protect(guest);
+  guest.compare(START, trusted);
+  log.refused.set("read", 12);
+  write(1, 7);
+  guest.refresh();
+  assertEquals(guest.compare(START, trusted), [1]);
+  assertEquals(told, ["read: out of memory (ENOMEM)"]);
+});
+
+Deno.test("a guest that is gone is no log that was lost", () => {
+  using setting = new Setting();
+  const { log, guest: open, protect, told } = logged(setting);
+  const guest = open();
+  protect(guest);
+  log.refused.set("read", EINVAL);
+  setting.xen.dying = true;
+  assertThrows(() => guest.refresh(), NoSuchDomainError);
+  assertEquals(told, []);
+});
+
+Deno.test("what Xen refuses to log is polled, with no note of it", () => {
+  using setting = new Setting();
+  const { log, guest, protect } = logged(setting);
+  log.refused.set("begin", 16);
+  const { rungs, refused } = protect(guest());
+  assertEquals(rungs, ["poll"]);
+  assertEquals(
+    refused,
+    "Xen does not log what it writes: pages of it are gated",
+  );
+  assertEquals(setting.notes, []);
+});
+
+Deno.test("the log of a guest's writes ends with its protection", () => {
+  using setting = new Setting();
+  const { log, guest: open, protect } = logged(setting);
+  const guest = open();
+  // As a guard does once the kernel is up
+  for (let times = 0; times < 2; times++) protect(guest);
+  assertEquals(log.isOn, true);
+  assertEquals(guest.unprotect(), "its writes are logged no more");
+  assertEquals(guest.unprotect(), undefined);
+  assertEquals([log.isOn, log.buffers], [false, 0]);
+  assertEquals(setting.notes, []);
+});
+
+Deno.test("the log of a monitor that was killed is ended by the next one, if it is still ours", () => {
+  for (const migrates of [false, true]) {
+    using setting = new Setting();
+    const { log, guest, protect } = logged(setting);
+    protect(guest());
+    if (migrates) log.migrate();
+    assertEquals(
+      guest().recover(false),
+      migrates ? "found nothing to undo" : "its writes are logged no more",
+    );
+    assertEquals([log.isOn, log.buffers], [migrates, 0]);
+    assertEquals(setting.notes, []);
+  }
 });
 
 Deno.test("a hold is made once and undone once", () => {

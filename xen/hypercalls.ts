@@ -1,6 +1,7 @@
 import { constants } from "./constants.ts";
 import { XenError } from "./errors.ts";
 import { errno } from "./control.ts";
+import type { HypercallBuffer } from "./hypercall_buffer.ts";
 import { mmuUpdate, multicallEntry, PAGE_SIZE } from "./layouts.ts";
 import type { Libraries } from "./libraries.ts";
 
@@ -27,8 +28,9 @@ export interface EntryUpdate {
 export class Hypercalls implements Disposable {
   #libraries: Libraries;
   #handle: Deno.PointerValue;
-  #call: { pointer: Deno.PointerObject; view: DataView };
-  #requests: { pointer: Deno.PointerObject; view: DataView };
+  #stack = new DisposableStack();
+  #call: HypercallBuffer;
+  #requests: HypercallBuffer;
 
   /** @throws {XenError} If the privileged command device cannot be opened */
   constructor(libraries: Libraries) {
@@ -37,24 +39,37 @@ export class Hypercalls implements Disposable {
     if (this.#handle === null) {
       throw new XenError("xencall_open", errno(libraries));
     }
-    this.#call = this.#allocate();
-    this.#requests = this.#allocate();
+    this.#call = this.#stack.use(this.buffer(PAGE_SIZE));
+    this.#requests = this.#stack.use(this.buffer(PAGE_SIZE));
   }
 
-  #allocate(): { pointer: Deno.PointerObject; view: DataView } {
-    const pointer = this.#libraries.call.symbols.xencall_alloc_buffer_pages(
-      this.#handle,
-      1n,
-    );
+  /**
+   * Memory for other hypercalls. It must be given back before this is disposed.
+   *
+   * @param size Bytes; whole pages are allocated
+   * @throws {XenError} If there is not so much
+   */
+  buffer(size: number): HypercallBuffer {
+    const pages = BigInt(Math.ceil(size / PAGE_SIZE));
+    const { xencall_alloc_buffer_pages, xencall_free_buffer_pages } =
+      this.#libraries.call.symbols;
+    const pointer = xencall_alloc_buffer_pages(this.#handle, pages);
     if (pointer === null) {
       throw new XenError("xencall_alloc_buffer_pages", errno(this.#libraries));
     }
-    const memory = Deno.UnsafePointerView.getArrayBuffer(pointer, PAGE_SIZE);
-    return { pointer, view: new DataView(memory) };
+    return {
+      address: BigInt(Deno.UnsafePointer.value(pointer)),
+      bytes: new Uint8Array(
+        Deno.UnsafePointerView.getArrayBuffer(pointer, size),
+      ),
+      [Symbol.dispose]: () =>
+        xencall_free_buffer_pages(this.#handle, pointer, pages),
+    };
   }
 
   #hypercall(op: number, args: readonly bigint[]): bigint {
-    const { pointer, view } = this.#call;
+    const { address, bytes } = this.#call;
+    const view = new DataView(bytes.buffer);
     view.setBigUint64(multicallEntry.op, BigInt(op), true);
     for (let index = 0; index < 6; index++) {
       view.setBigUint64(
@@ -66,7 +81,7 @@ export class Hypercalls implements Disposable {
     const result = this.#libraries.call.symbols.xencall2(
       this.#handle,
       constants.__HYPERVISOR_multicall,
-      Deno.UnsafePointer.value(pointer),
+      address,
       1n,
     );
     if (result < 0) throw new XenError("multicall", errno(this.#libraries));
@@ -89,11 +104,11 @@ export class Hypercalls implements Disposable {
   ): void {
     // Whose tables in the upper half, whose frames in the lower one
     const subject = BigInt(domain + 1) << 16n | BigInt(owner);
+    const view = new DataView(this.#requests.bytes.buffer);
     for (let from = 0; from < updates.length; from += MAX_REQUESTS) {
       const batch = updates.slice(from, from + MAX_REQUESTS);
       batch.forEach(({ table, index, entry }, position) => {
         const at = position * mmuUpdate.size;
-        const { view } = this.#requests;
         view.setBigUint64(
           at + mmuUpdate.ptr,
           table << 12n | BigInt(index * 8) | PRESERVE_AD,
@@ -102,7 +117,7 @@ export class Hypercalls implements Disposable {
         view.setBigUint64(at + mmuUpdate.val, entry, true);
       });
       const result = this.#hypercall(constants.__HYPERVISOR_mmu_update, [
-        Deno.UnsafePointer.value(this.#requests.pointer),
+        this.#requests.address,
         BigInt(batch.length),
         0n,
         subject,
@@ -112,10 +127,7 @@ export class Hypercalls implements Disposable {
   }
 
   [Symbol.dispose](): void {
-    const { xencall_free_buffer_pages, xencall_close } =
-      this.#libraries.call.symbols;
-    xencall_free_buffer_pages(this.#handle, this.#call.pointer, 1n);
-    xencall_free_buffer_pages(this.#handle, this.#requests.pointer, 1n);
-    xencall_close(this.#handle);
+    this.#stack.dispose();
+    this.#libraries.call.symbols.xencall_close(this.#handle);
   }
 }

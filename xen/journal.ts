@@ -42,6 +42,8 @@ export interface ProtectionNote {
   readonly trapped?: readonly bigint[];
   /** Guest frames that discard writes */
   readonly readOnly?: readonly bigint[];
+  /** Guest frame that tells whether the log of its writes is ours */
+  readonly dirty?: bigint;
 }
 
 /** What a monitor has done to a guest and must undo. */
@@ -309,6 +311,7 @@ function parse(text: string): JournalState | undefined {
   const parts = json as Record<string, unknown>;
   const { version, uuid, entries, pause, attack } = parts;
   const { events, locked, requests, trapped, server, readOnly } = parts;
+  const [dirty] = parseFrame(parts.dirty);
   if (version !== VERSION || typeof uuid !== "string") return undefined;
   if (!Array.isArray(entries)) return undefined;
   const known = ["working", "working, paused before"] as const;
@@ -331,6 +334,7 @@ function parse(text: string): JournalState | undefined {
     ...(Array.isArray(readOnly)
       ? { readOnly: readOnly.flatMap(parseFrame) }
       : {}),
+    ...(dirty === undefined ? {} : { dirty }),
     ...(reason === undefined ? {} : { pause: reason }),
     ...(attack === true ? { attack } : {}),
   };

@@ -286,6 +286,7 @@ Deno.test("what keeps a PVH guest from writing is kept, as far as it makes sense
         trapped: [0x101n],
         server: 3,
         readOnly: [0x103n, 0x104n],
+        dirty: 0x105n,
       });
     }
     {
@@ -296,6 +297,7 @@ Deno.test("what keeps a PVH guest from writing is kept, as far as it makes sense
         trapped: [0x101n],
         server: 3,
         readOnly: [0x103n, 0x104n],
+        dirty: 0x105n,
       });
     }
     for (const server of [-1, 65_536, 1.5, "3", null]) {

@@ -195,13 +195,17 @@ export const vmEventRing = {
 } as const;
 
 /**
- * `struct xen_domctl` (public/domctl.h), as far as it asks for monitor events.
- * The library sets the interface's version.
+ * `struct xen_domctl` (public/domctl.h), as far as it asks for monitor events
+ * and for the log of what a guest writes. The library sets the interface's
+ * version.
  */
 export const domctl = {
   cmd: 0, // u32, XEN_DOMCTL_*
   domain: 8, // u16
   op: 16, // u32, u.monitor_op.op, XEN_DOMCTL_MONITOR_OP_*
+  shadow_op: 16, // u32, u.shadow_op.op, XEN_DOMCTL_SHADOW_OP_*
+  dirty_bitmap: 32, // u64, u.shadow_op, address of a buffer for hypercalls
+  pages: 40, // u64, bits of the buffer; then those that Xen wrote
 } as const;
 
 /** `struct pollfd` (poll.h) */

@@ -1,6 +1,7 @@
 import type { CpuState } from "../guestos/cpu_state.ts";
 import { type MappedRanges, UnreadableMemoryError } from "../guestos/memory.ts";
 import { type AliasScan, findAliases } from "./aliases.ts";
+import { ComparedPages, type WriteLog } from "./compared_pages.ts";
 import {
   type FrameMapping,
   type FrameSource,
@@ -33,6 +34,8 @@ interface View {
   mapping?: FrameMapping;
   /** The look at which it was compared last */
   comparedAt?: number;
+  /** What was found then, where writes are logged */
+  compared?: ComparedPages;
 }
 
 /** A scan for aliases, which holds while the tables do not change. */
@@ -59,6 +62,10 @@ export abstract class PagedGuest implements Disposable {
   #root: bigint | undefined;
   /** Looks at the guest so far */
   protected looks = 0;
+  /** Knows what need not be compared again, if anybody does */
+  protected writeLog: WriteLog | undefined;
+  /** Whether that is compared all the same */
+  protected comparesAll = false;
 
   /**
    * @param frames Where its frames can be had
@@ -167,15 +174,27 @@ export abstract class PagedGuest implements Disposable {
    */
   compare(start: bigint, trusted: Uint8Array<ArrayBuffer>): number[] {
     const mapping = this.#mapping(start, trusted.length);
-    this.#views.get(start)!.comparedAt = this.looks;
-    if (mapping.equals(0, trusted)) return [];
-    const differing: number[] = [];
-    for (let at = 0; at < trusted.length; at += PAGE_SIZE) {
-      if (!mapping.equals(at, trusted.subarray(at, at + PAGE_SIZE))) {
-        differing.push(at / PAGE_SIZE);
-      }
-    }
+    const view = this.#views.get(start)!;
+    view.comparedAt = this.looks;
+    const compared = this.#compared(view, mapping, trusted);
+    const pages = this.comparesAll ? undefined : compared?.due;
+    const differing = differingPages(mapping, trusted, pages);
+    compared?.compared(differing);
     return differing;
+  }
+
+  #compared(
+    view: View,
+    mapping: FrameMapping,
+    trusted: Uint8Array,
+  ): ComparedPages | undefined {
+    const { writeLog } = this;
+    if (writeLog === undefined) return view.compared = undefined;
+    if (!view.compared?.isOf(writeLog, mapping, trusted)) {
+      const { frames } = view;
+      view.compared = new ComparedPages(writeLog, mapping, frames, trusted);
+    }
+    return view.compared;
   }
 
   /** A copy of bytes that `compare` is fast with. */
@@ -332,4 +351,18 @@ export abstract class PagedGuest implements Disposable {
     this.#forgetViews();
     this.#tables.clear();
   }
+}
+
+/** @param some Positions of the pages to be compared; left out for all */
+function differingPages(
+  mapping: FrameMapping,
+  trusted: Uint8Array<ArrayBuffer>,
+  some?: readonly number[],
+): number[] {
+  if (some === undefined && mapping.equals(0, trusted)) return [];
+  const pages = some ?? [...Array(trusted.length / PAGE_SIZE).keys()];
+  return pages.filter((page) => {
+    const at = page * PAGE_SIZE;
+    return !mapping.equals(at, trusted.subarray(at, at + PAGE_SIZE));
+  });
 }

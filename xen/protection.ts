@@ -12,10 +12,28 @@ import type { DescriptorTable } from "../guestos/cpu_state.ts";
  *   no hypercall of a PV guest writes or maps writable; it faults (data)
  * - `protect`: its page-table entries are read-only; a PV guest faults, and may
  *   ask Xen to write in spite of that
+ * - `dirty`: not at all, but Xen logs which pages it writes to, and only those
+ *   are compared again (PVH and HVM guests without gated pages)
  * - `poll`: not at all; what it wrote is found
  */
-export const rungs = ["trap", "gate", "lock", "protect", "poll"] as const;
+export const rungs = [
+  "trap",
+  "gate",
+  "lock",
+  "protect",
+  "dirty",
+  "poll",
+] as const;
 export type Rung = typeof rungs[number];
+
+/**
+ * What is taken unless the operator names others. A log has the guest fault
+ * once for each page that it writes to, and its large pages, as Xen keeps them,
+ * are split for good: that is for the operator to decide.
+ */
+export const defaultRungs: readonly Rung[] = rungs.filter((rung) =>
+  rung !== "dirty"
+);
 
 /** A range of a guest's memory that nobody but its own kernel may change. */
 export interface InvariantRange {
@@ -90,6 +108,8 @@ export interface GuestListener {
   stopped(write: StoppedWrite): void;
   /** Whether `stopped` may pause the guest, which stands at the write then */
   readonly pauses: boolean;
+  /** Writes are not logged any more, for that reason: all is compared again */
+  unlogged(reason: string): void;
   /** Left out if every register may change */
   readonly registers?: RegisterListener;
 }

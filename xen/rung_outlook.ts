@@ -29,6 +29,7 @@ export function rungOutlook(control: XenControl, domain: Domain): Outlook[] {
     ["gate", ofHvm ?? tooManyVcpus(domain, MAX_GATE_VCPUS)],
     ["lock", isPv ? undefined : "of PV guests only"],
     ["protect", isPv ? undefined : "of PV guests only"],
+    ["dirty", ofHvm],
     ["poll", undefined],
     ["registers", events],
   ];

@@ -44,6 +44,7 @@ Deno.test("a PV guest can be locked, and Xen tells no events of it", () => {
     gate: other,
     lock: "",
     protect: "",
+    dirty: other,
     poll: "",
     registers: other,
   });
@@ -52,7 +53,7 @@ Deno.test("a PV guest can be locked, and Xen tells no events of it", () => {
 Deno.test("a guest on a processor that single-steps can be trapped", () => {
   assertEquals(
     outlook({ flags: HVM, capabilities: WRITE_CTRLREG | SINGLESTEP }),
-    { trap: "", gate: "", ...PV_ONLY, poll: "", registers: "" },
+    { trap: "", gate: "", ...PV_ONLY, dirty: "", poll: "", registers: "" },
   );
 });
 
@@ -61,6 +62,7 @@ Deno.test("a guest on another processor can be gated", () => {
     trap: "on processors of Intel only",
     gate: "",
     ...PV_ONLY,
+    dirty: "",
     poll: "",
     registers: "",
   });

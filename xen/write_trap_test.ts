@@ -32,6 +32,7 @@ function setUp({ release, pauses = false, refused = [] }: {
   const events = new MonitorEvents(xen.host, xen.loop, DOMAIN);
   const trap = new WriteTrap(xen.host, DOMAIN.id, events, {
     stopped: (write) => void told.push(write),
+    unlogged: () => {},
     pauses,
   });
   trap.close([FRAME]);

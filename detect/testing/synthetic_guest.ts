@@ -68,6 +68,10 @@ export class SyntheticGuest implements GuardedGuest {
   complete = true;
   /** Who wants to know of writes that did not land */
   stopped: (write: StoppedWrite) => void = () => {};
+  /** Who wants to know that its writes are not logged any more */
+  unlogged: (reason: string) => void = () => {};
+  /** Whether the last look was to compare what was not written to as well */
+  isFull = false;
   /** Whether it can have the guard asked before registers change */
   watchesRegisters = false;
   /** Who is asked before registers change, if anybody wants to be */
@@ -156,7 +160,8 @@ export class SyntheticGuest implements GuardedGuest {
 
   assertAlive(): void {}
 
-  refresh(): void {
+  refresh(full = false): void {
+    this.isFull = full;
     this.beforeLook(++this.#looks);
   }
 
@@ -244,6 +249,7 @@ export class SyntheticGuest implements GuardedGuest {
     listener: GuestListener,
   ): Protection {
     this.stopped = (write) => listener.stopped(write);
+    this.unlogged = (reason) => listener.unlogged(reason);
     if (this.watchesRegisters) this.registerListener = listener.registers;
     const registers = this.registerListener !== undefined;
     if (!ranges.every(({ rungs }) => rungs.includes("protect"))) {

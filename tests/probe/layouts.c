@@ -258,6 +258,10 @@ int main(void)
 	OFFSET(struct xen_domctl, cmd);
 	OFFSET(struct xen_domctl, domain);
 	entry("op", offsetof(struct xen_domctl, u.monitor_op.op));
+	entry("shadow_op", offsetof(struct xen_domctl, u.shadow_op.op));
+	entry("dirty_bitmap",
+	      offsetof(struct xen_domctl, u.shadow_op.dirty_bitmap));
+	entry("pages", offsetof(struct xen_domctl, u.shadow_op.pages));
 	end();
 
 	begin("pollfd");
@@ -302,6 +306,10 @@ int main(void)
 	NUMBER(VM_EVENT_DESC_LDTR);
 	NUMBER(VM_EVENT_DESC_TR);
 	NUMBER(MEM_ACCESS_W);
+	NUMBER(XEN_DOMCTL_shadow_op);
+	NUMBER(XEN_DOMCTL_SHADOW_OP_OFF);
+	NUMBER(XEN_DOMCTL_SHADOW_OP_ENABLE_LOGDIRTY);
+	NUMBER(XEN_DOMCTL_SHADOW_OP_PEEK);
 	NUMBER(XEN_DOMCTL_monitor_op);
 	NUMBER(XEN_DOMCTL_MONITOR_EVENT_WRITE_CTRLREG);
 	NUMBER(XEN_DOMCTL_MONITOR_EVENT_SINGLESTEP);

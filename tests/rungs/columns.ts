@@ -10,7 +10,7 @@ export interface RungColumn {
   readonly host: RungHost;
   readonly type: LinuxGuestType;
   /** The rung that the column is about */
-  readonly rung: "trap" | "gate" | "lock" | "protect" | "poll";
+  readonly rung: "trap" | "gate" | "lock" | "protect" | "dirty" | "poll";
   /** `--rungs`: that one, and what takes over where it cannot be */
   readonly rungs: string;
 }
@@ -20,6 +20,7 @@ const amd = { host: "qemu", type: "pvh" } as const;
 const intel = { host: "bochs", type: "pvh" } as const;
 
 const lock = { rung: "lock", rungs: "lock,protect,poll" } as const;
+const dirty = { rung: "dirty", rungs: "dirty,poll" } as const;
 const poll = { rung: "poll", rungs: "poll" } as const;
 // AMD's processors have no trap: of it only the registers are left
 const gate = { rung: "gate", rungs: "trap,gate,poll" } as const;
@@ -31,6 +32,7 @@ export const COLUMNS: readonly RungColumn[] = [
   { guest: "simpleos", ...pv, rung: "protect", rungs: "protect,poll" },
   { guest: "simpleos", ...pv, ...poll },
   { guest: "simpleos", ...amd, ...gate },
+  { guest: "simpleos", ...amd, ...dirty },
   { guest: "simpleos", ...amd, ...poll },
   { guest: "simpleos", ...intel, ...trap },
   { guest: "simpleos", ...intel, rung: "gate", rungs: "gate,poll" },
@@ -38,6 +40,7 @@ export const COLUMNS: readonly RungColumn[] = [
   { guest: "6.1", ...pv, ...lock },
   { guest: "6.1", ...pv, ...poll },
   { guest: "6.1", ...amd, ...gate },
+  { guest: "6.1", ...amd, ...dirty },
   { guest: "6.1", ...amd, ...poll },
   { guest: "6.1", ...intel, ...trap },
   { guest: "6.12", ...amd, ...gate },
