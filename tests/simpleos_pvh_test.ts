@@ -93,6 +93,7 @@ const TRACES: Readonly<
   code_attack_alias: ({ code }) => ({ aliases: [0n, code | WRITABLE] }),
   // Whatever page was free
   data_attack_swap: ({ data }) => ({ data: data & ~FRAME }),
+  data_attack_populate: () => ({}),
   mute_attack: ({ code }, file) => ({
     code: code | WRITABLE,
     handler: file.address("native_mute_fault_entry") & 0xffffn,
@@ -107,9 +108,10 @@ async function typeOf(lab: Lab, name: string): Promise<string> {
 }
 
 /** As a PV guest it makes the others in the same ways. */
-const CHOSEN = LONG
-  ? PVH_ATTACKS
-  : ["data_attack", "code_attack", "mute_attack", "idt_attack"] as const;
+const CHOSEN = LONG ? PVH_ATTACKS : [
+  ...["data_attack", "code_attack", "data_attack_populate"] as const,
+  ...["mute_attack", "idt_attack"] as const,
+];
 
 Deno.test("SimpleOS as a PVH guest with no monitor", async (t) => {
   await using lab = await startLab();

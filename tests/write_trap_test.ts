@@ -15,6 +15,8 @@ Deno.test("a write trap, on a processor of Intel", async (t) => {
       code_attack_hypercall: "compare",
       // Which page it is, the guest's own tables decide
       data_attack_swap: "compare",
+      // The page that Xen puts in its place is an ordinary one
+      data_attack_populate: "compare",
     },
     tellsBytes: false,
     tellsCode: true,

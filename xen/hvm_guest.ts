@@ -53,6 +53,8 @@ export class HvmGuest extends DomainGuest<HvmCpuState> {
   #trapped: readonly bigint[] = [];
   #server: number | undefined;
   #readOnly: readonly bigint[] = [];
+  /** How many it had at the last look */
+  #pages: bigint | undefined;
   #dirtyLog: DirtyLog | undefined;
   /** Tells whether the log of its writes is ours, if there is one */
   #witness: bigint | undefined;
@@ -83,17 +85,31 @@ export class HvmGuest extends DomainGuest<HvmCpuState> {
   /**
    * Reads the virtual CPUs anew, and what was written to since.
    *
-   * @param full Have `compare` compare what was not written to as well
+   * @param full Map its memory anew, and have `compare` compare what was not
+   *   written to as well
    * @throws {NoSuchDomainError} If the guest is gone
    */
   override refresh(full = false): void {
     super.refresh();
+    this.#findReplaced(full);
     this.comparesAll = full;
     const lost = this.#lookAtLog();
     if (lost === undefined) return;
     this.assertAlive();
     this.#forgetLog();
     this.#unlogged(lost);
+  }
+
+  /**
+   * A guest can give a page back to Xen and have another put in its place, with
+   * the same number: what is mapped is the old one still. That page then counts
+   * beside the new one, as long as we map it; so the guest has to give others
+   * back for that not to be seen before the next full look.
+   */
+  #findReplaced(full: boolean): void {
+    const pages = this.pageCount();
+    if (full || pages !== this.#pages) this.forgetMappings();
+    this.#pages = pages;
   }
 
   /** Why there is no log of its writes any more, if there was one. */

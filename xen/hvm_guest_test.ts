@@ -384,6 +384,43 @@ function logged(setting: Setting) {
   };
 }
 
+Deno.test("a page that another came in the place of is seen when the count of pages changes, or at a full look", () => {
+  for (const isCounted of [true, false]) {
+    using setting = new Setting();
+    const { machine, xen } = setting;
+    const guest = setting.guest();
+    const trusted = guest.trustedCopy(guest.read(START, PAGE_SIZE));
+    guest.refresh();
+    assertEquals(guest.compare(START, trusted), []);
+    machine.replaced.set(setting.frame, machine.allocate());
+    if (isCounted) xen.pages++;
+    else {
+      guest.refresh();
+      assertEquals(guest.compare(START, trusted), []);
+    }
+    guest.refresh(!isCounted);
+    assertEquals(guest.compare(START, trusted), [0]);
+    assertEquals(guest.read(START, 1), Uint8Array.of(0));
+  }
+});
+
+Deno.test("a page table that another came in the place of is seen as well", () => {
+  using setting = new Setting();
+  const { machine, xen } = setting;
+  const guest = setting.guest();
+  guest.refresh();
+  assertEquals(guest.frame(START), setting.frame);
+  const { table, index } = machine.leaf(xen.root, START);
+  const other = machine.allocate();
+  machine.bytes(other).set(machine.bytes(table));
+  const elsewhere = machine.allocate();
+  machine.setEntry(other, index, elsewhere << 12n | entryBits.present);
+  machine.replaced.set(table, other);
+  xen.pages++;
+  guest.refresh();
+  assertEquals(guest.frame(START), elsewhere);
+});
+
 Deno.test("where writes are logged only what was written to is compared again", () => {
   using setting = new Setting();
   const { guest: open, protect, trusted, write } = logged(setting);

@@ -141,6 +141,12 @@ export abstract class PagedGuest implements Disposable {
     return view;
   }
 
+  /** Maps everything anew from here on. */
+  protected forgetMappings(): void {
+    this.#forgetViews();
+    this.#tables.clear();
+  }
+
   #forgetViews(): void {
     for (const { mapping } of this.#views.values()) mapping?.unmap();
     this.#views.clear();
@@ -348,8 +354,7 @@ export abstract class PagedGuest implements Disposable {
 
   /** Gives every mapping back. */
   [Symbol.dispose](): void {
-    this.#forgetViews();
-    this.#tables.clear();
+    this.forgetMappings();
   }
 }
 

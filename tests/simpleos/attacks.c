@@ -147,6 +147,22 @@ static long data_attack_swap(void)
     return mm_set_entry(table_page, (mm_entry(copy) & PAGE_FRAME_MASK) | flags);
 }
 
+/* No table changes, and the page keeps its number. */
+static long data_attack_populate(void)
+{
+    void *table_page = page_of(sys_call_table);
+    void *copy = mm_allocate_page();
+    long result;
+
+    memcpy(copy, table_page, PAGE_SIZE);
+    write_data(copy);
+    result = platform->replace_frame(table_page);
+    if (!result)
+        memcpy(table_page, copy, PAGE_SIZE);
+    mm_free_page(copy);
+    return result;
+}
+
 void mute_fault(struct registers *registers)
 {
     const void *address = (const void *)platform->fault_address();
@@ -226,6 +242,7 @@ static const struct {
     ATTACK(data_attack_alias),
     ATTACK(code_attack_alias),
     ATTACK(data_attack_swap),
+    ATTACK(data_attack_populate),
     ATTACK(mute_attack),
     ATTACK(idt_attack),
     ATTACK(idt_storm),

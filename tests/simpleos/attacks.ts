@@ -12,8 +12,15 @@ export const ATTACKS = [
   "mute_attack",
 ] as const;
 
-/** The same of a PVH guest, which has descriptor tables of its own. */
-export const PVH_ATTACKS = [...ATTACKS, "idt_attack"] as const;
+/**
+ * The same of a PVH guest, which has descriptor tables of its own, and to which
+ * a frame is a number.
+ */
+export const PVH_ATTACKS = [
+  ...ATTACKS,
+  "idt_attack",
+  "data_attack_populate",
+] as const;
 
 /** One of them. */
 export type Attack = typeof PVH_ATTACKS[number];

@@ -47,6 +47,8 @@ struct platform {
 
     /* Has Xen write a word into the frame behind an address, whatever the page tables allow. */
     long (*write_frame)(const volatile void *address, uint64_t word);
+    /* Gives the frame behind an address back to Xen, which puts another in its place. */
+    long (*replace_frame)(const volatile void *address);
     /* Switches off what the processor does about writes to read-only pages, and on again. */
     void (*set_write_protection)(bool on);
     /* Lets page faults enter at mute_fault. */

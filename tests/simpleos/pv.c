@@ -203,6 +203,13 @@ static long pv_write_frame(const volatile void *address, uint64_t word)
     return hypercall_mmu_update(&update, 1);
 }
 
+/* To a PV kernel it is another frame: see data_attack_swap. */
+static long pv_replace_frame(const volatile void *address)
+{
+    (void)address;
+    return -XEN_EOPNOTSUPP;
+}
+
 /* A PV kernel has no say in it, and its pages are writable unless a monitor changes that. */
 static void pv_set_write_protection(bool on)
 {
@@ -239,6 +246,7 @@ const struct platform pv_platform = {
     .events_enable = pv_events_enable,
     .events_block = pv_events_block,
     .write_frame = pv_write_frame,
+    .replace_frame = pv_replace_frame,
     .set_write_protection = pv_set_write_protection,
     .mute_page_faults = pv_mute_page_faults,
     .move_page_faults = pv_move_page_faults,

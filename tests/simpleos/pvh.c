@@ -164,6 +164,16 @@ static long pvh_write_frame(const volatile void *address, uint64_t word)
     return hypercall_grant_table_op(GNTTABOP_copy, &copy, 1) || copy.status != GNTST_okay;
 }
 
+static long pvh_replace_frame(const volatile void *address)
+{
+    xen_pfn_t frame = mm_page_number(address);
+    struct xen_memory_reservation place = {.nr_extents = 1, .domid = DOMID_SELF};
+
+    set_xen_guest_handle(place.extent_start, &frame);
+    return hypercall_memory_op(XENMEM_decrease_reservation, &place) != 1 ||
+           hypercall_memory_op(XENMEM_populate_physmap, &place) != 1;
+}
+
 static void pvh_set_write_protection(bool on)
 {
     uint64_t cr0;
@@ -218,6 +228,7 @@ const struct platform pvh_platform = {
     .events_enable = pvh_events_enable,
     .events_block = pvh_events_block,
     .write_frame = pvh_write_frame,
+    .replace_frame = pvh_replace_frame,
     .set_write_protection = pvh_set_write_protection,
     .mute_page_faults = pvh_mute_page_faults,
     .move_page_faults = pvh_move_page_faults,

@@ -37,6 +37,7 @@ export const expectedPvhFindings: Readonly<
       address: pageOf("shutdown_p"),
     },
   ],
+  data_attack_populate: [dataCompared],
   mute_attack: [
     { ...codeCompared, method: "remap" },
     codeIsWritable,

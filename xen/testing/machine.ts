@@ -79,6 +79,8 @@ export class Machine implements Disposable {
   readonly own = new Set<bigint>();
   /** Frames that Xen refuses to map to be written: page tables */
   readonly readOnly = new Set<bigint>();
+  /** Frames of memory in whose place others came since */
+  readonly replaced = new Map<bigint, bigint>();
   /** Whether the privileged command device can be opened */
   opens = true;
   /** Number of calls of `xenforeignmemory_map` */
@@ -175,7 +177,7 @@ export class Machine implements Disposable {
         protection,
         MAP_SHARED | MAP_FIXED,
         this.#fd,
-        Number(frame) * PAGE_SIZE,
+        Number(this.replaced.get(frame) ?? frame) * PAGE_SIZE,
       );
     });
     return place;

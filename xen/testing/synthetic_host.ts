@@ -42,6 +42,8 @@ export class SyntheticHost {
   readonly nodes = new Map<string, { value: string; owner: number }>();
   /** Whether Xen has memory that Dom0 may take */
   hasMemory = true;
+  /** How many the domain has */
+  pages = 16n;
   /** Whether the domain is being taken apart */
   dying = false;
   /** Called before entries are looked for, when the guest has stopped */
@@ -87,6 +89,7 @@ export class SyntheticHost {
         domainInfoList: (first: number, max: number) =>
           fakeControl([{
             id,
+            pages: this.pages,
             flags: (this.pauses > 0 ? domainFlags.paused : 0) |
               (this.dying ? domainFlags.dying : 0),
           }]).domainInfoList(first, max),
