@@ -199,6 +199,7 @@ export class Guard {
     const protection = this.#guest.protect(
       this.#regions.map(({ sealable = false, ...region }) => ({
         ...region,
+        settled: booted,
         rungs: this.#options.rungs.filter((rung) => {
           if (rung === "protect") return protectable;
           // A kernel that boots moves its pages
@@ -330,6 +331,12 @@ export class Guard {
     const listener = {
       stopped: (write: StoppedWrite) => this.#stopped(write),
       pauses: this.#stops,
+      tablesOpened: (reason: string) =>
+        this.#report({
+          type: "notice",
+          text: "changes of page tables are not stopped, but found at the " +
+            `next pass: ${reason}`,
+        }),
     };
     if (!this.#options.rungs.includes("trap")) return listener;
     return {

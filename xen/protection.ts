@@ -26,8 +26,18 @@ export interface InvariantRange {
   readonly kind: "code" | "data";
   /** Of data, pages that run all the same */
   readonly executed?: { readonly start: bigint; readonly size: number };
+  /** Whether the kernel is up, and changes the way to it no more */
+  readonly settled?: boolean;
   /** What it bears, and may be done to it */
   readonly rungs: readonly Rung[];
+}
+
+/** An entry of a page table on the way to a protected page. */
+export interface TableEntry {
+  /** 1 at the last table */
+  readonly level: number;
+  /** The first protected page that it leads to: guest virtual address */
+  readonly address: bigint;
 }
 
 /** A write that did not land. */
@@ -43,6 +53,8 @@ export interface StoppedWrite {
   readonly size?: number;
   /** What was to be written, where that is known */
   readonly data?: Uint8Array;
+  /** The entry that it may reach, if the frame is that of a page table */
+  readonly entry?: TableEntry;
 }
 
 /** A register that a virtual CPU is about to change. */
@@ -90,6 +102,8 @@ export interface GuestListener {
   stopped(write: StoppedWrite): void;
   /** Whether `stopped` may pause the guest, which stands at the write then */
   readonly pauses: boolean;
+  /** Page tables on the way to pages may change from now on, for that reason */
+  tablesOpened(reason: string): void;
   /** Left out if every register may change */
   readonly registers?: RegisterListener;
 }
