@@ -199,6 +199,8 @@ export class Guard {
     const protection = this.#guest.protect(
       this.#regions.map(({ sealable = false, ...region }) => ({
         ...region,
+        // To a log of writes each use of a table is one
+        settled: booted && !this.#options.rungs.includes("dirty"),
         rungs: this.#options.rungs.filter((rung) => {
           if (rung === "protect") return protectable;
           // A kernel that boots moves its pages
@@ -334,6 +336,12 @@ export class Guard {
         this.#report({
           type: "notice",
           text: `everything is compared at each pass from now on: ${reason}`,
+        }),
+      tablesOpened: (reason: string) =>
+        this.#report({
+          type: "notice",
+          text: "changes of page tables are not stopped, but found at the " +
+            `next pass: ${reason}`,
         }),
     };
     if (!this.#options.rungs.includes("trap")) return listener;

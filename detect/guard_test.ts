@@ -13,6 +13,7 @@ import {
   type GuardSetting,
   unarmedGuard as setUp,
 } from "./testing/armed_guard.ts";
+import { littleEndian } from "./little_endian.ts";
 import { FakeClock } from "./testing/fake_clock.ts";
 import { faultPage } from "./testing/fault_page.ts";
 import { hvmCpu } from "./testing/hvm_cpu.ts";
@@ -482,6 +483,81 @@ Deno.test("a stopped write to what is guarded no more lets the guest run on", ()
   guard.disarm();
   guest.stopped(stopped(guest));
   assertEquals(guest.calls, ["unprotect"]);
+});
+
+Deno.test("a stopped write to a page-table entry pauses the guest and tells where the entry leads", () => {
+  const { guest, told } = armed();
+  const { steps } = guest.walk(TABLE);
+  const { level, table, index, entry } = steps.at(-2)!;
+  assertEquals(level, 2);
+  guest.stopped({
+    vcpu: 0,
+    ip: TEXT + 0x14n,
+    frame: table,
+    offset: index * 8,
+    entry: { level, address: TABLE },
+  });
+  assertEquals(guest.calls, ["pause", "finding", "response"]);
+  const [event] = told;
+  if (event?.type !== "finding") throw new Error("The first is the finding");
+  const { rule, seen, drift, what, address, expected, ip, summary } =
+    event.finding;
+  assertEquals(
+    [rule.id, seen, drift, what, address, ip],
+    ["XK-003", "stop", "entry", "sys_call_table", TABLE, TEXT + 0x14n],
+  );
+  assertEquals(expected, littleEndian(entry));
+  assertEquals(
+    summary,
+    "a write to the level 2 page-table entry of it was stopped before it landed",
+  );
+  assertEquals(guest.pausedForAttack, true);
+});
+
+Deno.test("a stopped write to an entry that leads to nothing guarded lets the guest run on", () => {
+  const { guest } = armed();
+  guest.stopped({
+    vcpu: 0,
+    ip: TEXT,
+    frame: 3n,
+    offset: 0,
+    entry: { level: 2, address: SCRATCH },
+  });
+  assertEquals(guest.calls, ["pause", "unpause"]);
+});
+
+Deno.test("the way to pages is settled once the kernel is up, and changes of it that are let happen are told", () => {
+  const { guest, guard, told } = setUp({ booted: false }, ["trap", "poll"]);
+  const settled: unknown[] = [];
+  const protect = guest.protect.bind(guest);
+  guest.protect = (ranges, listener) => {
+    settled.push(new Set(ranges.map(({ settled }) => settled)));
+    if (settled.length === 2) listener.tablesOpened("too many");
+    return protect(ranges, listener);
+  };
+  guard.arm();
+  guest.write(SCRATCH, [1]);
+  guard.arm();
+  assertEquals(settled, [new Set([false]), new Set([true])]);
+  const notices = told.flatMap((event) =>
+    event.type === "notice" ? [event.text] : []
+  );
+  assertEquals(notices, [
+    "changes of page tables are not stopped, but found at the next pass: " +
+    "too many",
+  ]);
+});
+
+Deno.test("where writes are logged the way to pages is never settled", () => {
+  const { guest, guard } = setUp({}, ["trap", "dirty", "poll"]);
+  const { protect } = guest;
+  let settled: boolean | undefined;
+  guest.protect = (ranges, listener) => {
+    settled = ranges.some((range) => range.settled === true);
+    return protect.call(guest, ranges, listener);
+  };
+  guard.arm();
+  assertEquals(settled, false);
 });
 
 /** A change of CR0 that clears its write protection, or sets it. */

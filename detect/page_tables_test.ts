@@ -27,7 +27,12 @@ function setUp() {
   const regions = trustedRegions(kernel);
   guest.protect(
     regions.map((region) => ({ ...region, rungs: ["protect"] as const })),
-    { stopped: () => {}, pauses: false, unlogged: () => {} },
+    {
+      stopped: () => {},
+      pauses: false,
+      unlogged: () => {},
+      tablesOpened: () => {},
+    },
   );
   return { guest, tables: new PageTables(guest, profile.symbols, regions) };
 }
@@ -150,7 +155,12 @@ Deno.test("a page that was not mapped at the start is not taken for another", ()
   const regions = trustedRegions(kernel);
   guest.protect(
     regions.map((region) => ({ ...region, rungs: ["protect"] as const })),
-    { stopped: () => {}, pauses: false, unlogged: () => {} },
+    {
+      stopped: () => {},
+      pauses: false,
+      unlogged: () => {},
+      tablesOpened: () => {},
+    },
   );
   guest.unmap(TEXT);
   const tables = new PageTables(guest, profile.symbols, regions);

@@ -4,6 +4,7 @@ import type { SymbolTable } from "../guestos/symbol_table.ts";
 import { covers } from "./covers.ts";
 import type { Finding } from "./finding.ts";
 import type { Guest } from "./guest.ts";
+import { nameAsset } from "./name_asset.ts";
 import { rules } from "./rules.ts";
 import type { TrustedRegion } from "./trusted_region.ts";
 
@@ -33,7 +34,7 @@ export function judgeWriteFault(
   const offset = Number(address - region.start);
   const expected = region.trusted.slice(offset, offset + SHOWN);
   const found = readIfPossible(guest, address, expected.length);
-  return {
+  return nameAsset({
     rule,
     seen: "fault",
     method: "direct write",
@@ -46,7 +47,7 @@ export function judgeWriteFault(
     ipSymbol: symbols.describe(ip),
     vcpu: cpu,
     key: `${rule.id} fault ${address.toString(16)} ${ip.toString(16)}`,
-  };
+  }, region);
 }
 
 /** Bytes of the guest; the comparison tells what is unreadable. */

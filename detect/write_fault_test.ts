@@ -46,6 +46,23 @@ Deno.test("a write to code is another rule's", () => {
   assertEquals(judge({ address: TEXT + 0x1fffn })!.rule.id, "XK-001");
 });
 
+Deno.test("a write to an asset is told under its rule and name", () => {
+  const [region] = trusted.filter(({ start }) => start === TABLE);
+  const asset = {
+    name: "interrupt descriptor table",
+    start: TABLE,
+    size: 16,
+    kind: "descriptor table",
+  } as const;
+  const finding = judgeWriteFault(
+    guest,
+    symbols,
+    [{ ...region!, assets: [asset] }],
+    { sequence: 1n, address: TABLE + 8n, ip: TEXT, errorCode: 3, cpu: 0 },
+  )!;
+  assertEquals([finding.rule.id, finding.what], ["XK-011", asset.name]);
+});
+
 Deno.test("addresses right before and after the regions are not judged", () => {
   assertEquals(judge({ address: TEXT - 1n }), undefined);
   assertEquals(judge({ address: SCRATCH }), undefined);

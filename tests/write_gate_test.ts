@@ -16,6 +16,7 @@ Deno.test("a write gate", async (t) => {
     },
     tellsBytes: true,
     tellsCode: false,
+    tellsTables: false,
     dropsWaiting: true,
     isSlow: false,
   });

@@ -13,13 +13,12 @@ Deno.test("a write trap, on a processor of Intel", async (t) => {
       // What Xen writes for the guest goes by no table of the processor
       data_attack_hypercall: "compare",
       code_attack_hypercall: "compare",
-      // Which page it is, the guest's own tables decide
-      data_attack_swap: "compare",
       // The page that Xen puts in its place is an ordinary one
       data_attack_populate: "compare",
     },
     tellsBytes: false,
     tellsCode: true,
+    tellsTables: true,
     // Nothing stops it any more when it is tried again
     dropsWaiting: false,
     isSlow: true,

@@ -57,6 +57,8 @@ export const constants = {
   VM_EVENT_DESC_LDTR: 3,
   VM_EVENT_DESC_TR: 4,
   MEM_ACCESS_W: 2,
+  MEM_ACCESS_GLA_VALID: 8,
+  MEM_ACCESS_FAULT_IN_GPT: 32,
 
   /** A log of the frames that a guest writes to (public/domctl.h) */
   XEN_DOMCTL_shadow_op: 10,

@@ -1,11 +1,7 @@
-/** What the operand of an instruction is found by. */
-export interface AddressRegisters {
-  /** RAX, RCX, RDX, RBX, RSP, RBP, RSI, RDI, and R8 to R15 */
-  readonly general: readonly bigint[];
-  readonly ip: bigint;
-  readonly fsBase: bigint;
-  readonly gsBase: bigint;
-}
+import {
+  type AddressRegisters,
+  decodeMemoryInstruction,
+} from "./decode_memory_instruction.ts";
 
 /** An instruction that loads a descriptor table register. */
 export interface TableInstruction {
@@ -16,41 +12,17 @@ export interface TableInstruction {
   readonly operand: bigint;
 }
 
-/** Bytes of the longest instruction */
-export const MAX_INSTRUCTION = 15;
+/** LIDT, LGDT and what else begins with 0f 01; nothing follows the operand */
+const IMMEDIATES = { 0x0f01: 0 };
 
-const FS = 0x64;
-const GS = 0x65;
-const ADDRESS_SIZE = 0x67;
-/** All that an instruction may begin with but REX; most change nothing here */
-const PREFIXES = [
-  0x26,
-  0x2e,
-  0x36,
-  0x3e,
-  FS,
-  GS,
-  0x66,
-  ADDRESS_SIZE,
-  0xf2,
-  0xf3,
-];
-/** Bits of REX: the upper eight registers are meant */
-const REX_INDEX = 2;
-const REX_BASE = 1;
-/** In ModRM: a SIB byte follows; in SIB: no index */
-const SIB = 4;
-/** In ModRM: relative to RIP; in SIB: no base. Where there is no displacement */
-const NO_BASE = 5;
-
-/** Register fields of ModRM after 0f 01, and the instructions that they are */
+/** Register fields of ModRM, and the instructions that they are */
 const INSTRUCTIONS: Readonly<Record<number, TableInstruction["register"]>> = {
   2: "gdt",
   3: "idt",
 };
 
 /**
- * Decodes LIDT and LGDT of 64-bit code (Intel SDM vol. 2A, chapter 2).
+ * Decodes LIDT and LGDT of 64-bit code.
  *
  * @param code Bytes from the instruction on; they are not trusted
  * @param registers As they are before it
@@ -58,47 +30,11 @@ const INSTRUCTIONS: Readonly<Record<number, TableInstruction["register"]>> = {
  */
 export function decodeTableLoad(
   code: Uint8Array,
-  { general, ip, fsBase, gsBase }: AddressRegisters,
+  registers: AddressRegisters,
 ): TableInstruction | undefined {
-  // With zeros behind it, nothing is read beyond the end; then it is too long
-  const view = new DataView(new ArrayBuffer(2 * MAX_INSTRUCTION));
-  new Uint8Array(view.buffer).set(code.subarray(0, MAX_INSTRUCTION));
-  let at = 0;
-  let segment = 0n;
-  let bits = 64;
-  for (; PREFIXES.includes(view.getUint8(at)); at++) {
-    const prefix = view.getUint8(at);
-    if (prefix === FS) segment = fsBase;
-    if (prefix === GS) segment = gsBase;
-    if (prefix === ADDRESS_SIZE) bits = 32;
-  }
-  let rex = 0;
-  if (view.getUint8(at) >> 4 === 4) rex = view.getUint8(at++);
-  if (view.getUint16(at) !== 0x0f01) return undefined;
-  at += 2;
-  const modrm = view.getUint8(at++);
-  const mode = modrm >> 6;
-  const register = INSTRUCTIONS[modrm >> 3 & 7];
-  if (register === undefined || mode === 3) return undefined;
-
-  let address = 0n;
-  let base = modrm & 7;
-  const isRelative = mode === 0 && base === NO_BASE;
-  if (base === SIB) {
-    const sib = view.getUint8(at++);
-    base = sib & 7;
-    const index = (sib >> 3 & 7) | (rex & REX_INDEX) << 2;
-    if (index !== SIB) address = general[index]! << BigInt(sib >> 6);
-  }
-  const hasBase = mode !== 0 || base !== NO_BASE;
-  if (hasBase) address += general[base | (rex & REX_BASE) << 3]!;
-  if (mode === 1) address += BigInt(view.getInt8(at++));
-  if (mode === 2 || !hasBase) {
-    address += BigInt(view.getInt32(at, true));
-    at += 4;
-  }
-  if (isRelative) address += ip + BigInt(at);
-  if (at > Math.min(code.length, MAX_INSTRUCTION)) return undefined;
-  const operand = BigInt.asUintN(64, segment + BigInt.asUintN(bits, address));
-  return { register, length: at, operand };
+  const decoded = decodeMemoryInstruction(code, registers, IMMEDIATES);
+  const register = INSTRUCTIONS[decoded?.field ?? -1];
+  if (decoded === undefined || register === undefined) return undefined;
+  const { length, operand } = decoded;
+  return { register, length, operand };
 }

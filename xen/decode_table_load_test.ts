@@ -1,15 +1,8 @@
 import { assertEquals } from "@std/assert";
 import { decodeTableLoad } from "./decode_table_load.ts";
+import { addressRegisters as registers } from "./testing/address_registers.ts";
 
-const IP = 0xffff_ffff_8100_0000n;
-/** Register n holds n times this */
-const STEP = 0x1_0000_1000n;
-const registers = {
-  general: Array.from({ length: 16 }, (_, register) => BigInt(register) * STEP),
-  ip: IP,
-  fsBase: 0x7000_0000_0000n,
-  gsBase: 0xffff_8880_0000_0000n,
-};
+const { general, ip: IP } = registers;
 
 function decode(hex: string) {
   return decodeTableLoad(Uint8Array.fromHex(hex), registers);
@@ -17,7 +10,7 @@ function decode(hex: string) {
 
 /** Register n */
 function r(register: number): bigint {
-  return registers.general[register]!;
+  return general[register]!;
 }
 
 // The bytes are those that GNU as makes of the instruction

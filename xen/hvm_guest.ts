@@ -12,6 +12,7 @@ import { decodeHvmCpu } from "./hvm_cpu.ts";
 import type { Journal, ProtectionNote } from "./journal.ts";
 import { isExecuted } from "./is_executed.ts";
 import type { Levels } from "./page_walk.ts";
+import { ProtectedEntries } from "./protected_entries.ts";
 import type {
   GuestListener,
   InvariantRange,
@@ -267,11 +268,19 @@ export class HvmGuest extends DomainGuest<HvmCpuState> {
     listener: GuestListener,
   ): void {
     const events = this.#openEvents();
-    this.#trapped = this.framesOf(ranges);
+    const pages = this.framesOf(ranges);
+    const entries = new ProtectedEntries();
+    for (const { start, size, settled = false } of ranges) {
+      if (settled) entries.add(start, this.walks(start, size));
+    }
+    // What is open again by then does no harm there
+    this.#trapped = [
+      ...new Set([...this.#trapped, ...pages, ...entries.tables]),
+    ];
     this.note();
     const { host, domain } = this;
-    this.#trap ??= new WriteTrap(host, domain.id, events, listener);
-    this.#trap.close(this.#trapped);
+    this.#trap ??= new WriteTrap(host, domain.id, events, listener, this);
+    this.#trap.close(pages, entries);
   }
 
   #gateWrites(

@@ -194,8 +194,7 @@ Deno.test("a guest that is being taken apart is gone", () => {
 Deno.test("without an event loop nothing is protected, and nothing changed for it", () => {
   using setting = new Setting();
   const guest = setting.guest();
-  const listener = { stopped: () => {}, pauses: true, unlogged: () => {} };
-  assertEquals(guest.protect([REGION], listener), {
+  assertEquals(guest.protect([REGION], LISTENER), {
     rungs: ["poll"],
     entries: 0,
     registers: false,
@@ -225,6 +224,7 @@ const LISTENER = {
   stopped: () => {},
   pauses: false,
   unlogged: () => {},
+  tablesOpened: () => {},
   registers: {
     bits: { cr0: 1n, cr4: 2n },
     mayChange: ({ register }: RegisterChange) => register !== "cr0",
@@ -366,6 +366,7 @@ function logged(setting: Setting) {
         stopped: () => {},
         pauses: false,
         unlogged: (reason) => told.push(reason),
+        tablesOpened: () => {},
       },
     );
   return {
@@ -599,6 +600,26 @@ Deno.test("the log of a monitor that was killed is ended by the next one, if it 
     assertEquals([log.isOn, log.buffers], [migrates, 0]);
     assertEquals(setting.notes, []);
   }
+});
+
+Deno.test("the tables on the way to a page are trapped once the kernel is up, noted and opened again", () => {
+  using setting = new Setting();
+  const { monitor, guest: open } = watched(setting);
+  const guest = open();
+  guest.protect([REGION], LISTENER);
+  guest.protect([{ ...REGION, settled: true }], LISTENER);
+  const walk = guest.walk(START);
+  const tables = walk.steps.slice(1).map(({ table }) => table);
+  assertEquals(tables.length, 3);
+  const { frame } = setting;
+  const calls = () => monitor.calls.filter((call) => /^r.x /.test(call));
+  const trapped = [frame, ...tables];
+  assertEquals(calls(), [`r-x ${frame}`, `r-x ${trapped}`]);
+  // The next monitor knows them from the journal
+  monitor.calls.length = 0;
+  assertEquals(open().recover(false), "4 pages are writable again");
+  assertEquals(calls(), [`rwx ${trapped}`]);
+  assertEquals(setting.notes, []);
 });
 
 Deno.test("a hold is made once and undone once", () => {

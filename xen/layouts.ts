@@ -173,6 +173,7 @@ export const vmEvent = {
   vcpu_id: 12, // u32
   gfn: 24, // u64, u.mem_access
   offset: 32, // u64
+  gla: 40, // u64
   access: 48, // u32, MEM_ACCESS_*
   ctrlreg: 24, // u32, u.write_ctrlreg.index, VM_EVENT_X86_*
   ctrlreg_new: 32, // u64

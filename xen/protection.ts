@@ -44,8 +44,18 @@ export interface InvariantRange {
   readonly kind: "code" | "data";
   /** Of data, pages that run all the same */
   readonly executed?: { readonly start: bigint; readonly size: number };
+  /** Whether the kernel is up, and changes the way to it no more */
+  readonly settled?: boolean;
   /** What it bears, and may be done to it */
   readonly rungs: readonly Rung[];
+}
+
+/** An entry of a page table on the way to a protected page. */
+export interface TableEntry {
+  /** 1 at the last table */
+  readonly level: number;
+  /** The first protected page that it leads to: guest virtual address */
+  readonly address: bigint;
 }
 
 /** A write that did not land. */
@@ -61,6 +71,8 @@ export interface StoppedWrite {
   readonly size?: number;
   /** What was to be written, where that is known */
   readonly data?: Uint8Array;
+  /** The entry that it may reach, if the frame is that of a page table */
+  readonly entry?: TableEntry;
 }
 
 /** A register that a virtual CPU is about to change. */
@@ -110,6 +122,8 @@ export interface GuestListener {
   readonly pauses: boolean;
   /** Writes are not logged any more, for that reason: all is compared again */
   unlogged(reason: string): void;
+  /** Page tables on the way to pages may change from now on, for that reason */
+  tablesOpened(reason: string): void;
   /** Left out if every register may change */
   readonly registers?: RegisterListener;
 }

@@ -9,7 +9,9 @@ import {
   type MonitorEvents,
 } from "./monitor_events.ts";
 import type { RegisterListener } from "./protection.ts";
-import { readTableLoad, type ReadThrough } from "./read_table_load.ts";
+import type { ReadThrough } from "./read_instruction.ts";
+import { readTableLoad } from "./read_table_load.ts";
+import { readWaitingCpu } from "./read_waiting_cpu.ts";
 import type { VmAnswer, VmEvent } from "./vm_event.ts";
 
 /** Model-specific registers that say where system calls enter (Intel SDM vol. 4) */
@@ -110,7 +112,7 @@ export class RegisterWatch implements EventListener {
   #answerAccess(
     { vcpu, ip, register: accessed, writes }: TableEvent,
   ): VmAnswer {
-    const view = this.#stateOf(vcpu);
+    const view = readWaitingCpu(this.#host.control, this.#domain, vcpu);
     if (view === undefined) return "emulate";
     const load = readTableLoad(view, this.#read);
     const listener = this.#listener;
@@ -130,17 +132,6 @@ export class RegisterWatch implements EventListener {
     if (listener.mayLoad(asked)) return "emulate";
     this.#goneOn.then(vcpu, ip, () => listener.denied(asked));
     return passOver;
-  }
-
-  /** Nothing of a guest that is gone, whose last events may come late. */
-  #stateOf(vcpu: number): DataView | undefined {
-    try {
-      return this.#host.control.hvmCpu(this.#domain, vcpu);
-    } catch (error) {
-      const isGone = error instanceof XenError && error.code === "ESRCH";
-      if (!isGone) throw error;
-      return undefined;
-    }
   }
 
   #countAccess(): void {

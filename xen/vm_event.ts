@@ -16,6 +16,10 @@ export type VmEvent =
       readonly frame: bigint;
       readonly offset: number;
       readonly writes: boolean;
+      /** Guest virtual address that was used, where the processor tells it */
+      readonly address?: bigint;
+      /** It is an entry that the processor marks on its way to that address */
+      readonly inWalk: boolean;
     }
     | {
       readonly kind: "control register";
@@ -112,14 +116,20 @@ export function decodeVmEvent(view: DataView): VmEvent {
   const common = { vcpu: u32(vmEvent.vcpu_id), ip: u64(vmEvent.rip) };
   const reason = u32(vmEvent.reason);
   switch (reason) {
-    case constants.VM_EVENT_REASON_MEM_ACCESS:
+    case constants.VM_EVENT_REASON_MEM_ACCESS: {
+      const has = (flag: number) => (u32(vmEvent.access) & flag) !== 0;
       return {
         ...common,
         kind: "memory",
         frame: u64(vmEvent.gfn),
         offset: Number(u64(vmEvent.offset) & 0xfffn),
-        writes: (u32(vmEvent.access) & constants.MEM_ACCESS_W) !== 0,
+        writes: has(constants.MEM_ACCESS_W),
+        ...(has(constants.MEM_ACCESS_GLA_VALID)
+          ? { address: u64(vmEvent.gla) }
+          : {}),
+        inWalk: has(constants.MEM_ACCESS_FAULT_IN_GPT),
       };
+    }
     case constants.VM_EVENT_REASON_WRITE_CTRLREG: {
       const register = CONTROL_REGISTERS[u32(vmEvent.ctrlreg)];
       if (register === undefined) break;

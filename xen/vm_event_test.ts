@@ -27,10 +27,28 @@ Deno.test("an access to memory is read with its place", () => {
     [vmEvent.gfn]: 0x1809n,
     [vmEvent.offset]: 0x1030n,
   };
-  for (const [access, writes] of [[1, false], [2, true], [11, true]] as const) {
+  const place = {
+    ...decoded,
+    kind: "memory",
+    frame: 0x1809n,
+    offset: 0x30,
+    inWalk: false,
+  };
+  for (const [access, writes] of [[1, false], [2, true], [19, true]] as const) {
     assertEquals<unknown>(
       decodeVmEvent(event({ ...fields, [vmEvent.access]: access })),
-      { ...decoded, kind: "memory", frame: 0x1809n, offset: 0x30, writes },
+      { ...place, writes },
+    );
+  }
+  const address = 0xffff_8000_0000_1030n;
+  for (const [access, inWalk] of [[27, false], [43, true]] as const) {
+    assertEquals<unknown>(
+      decodeVmEvent(event({
+        ...fields,
+        [vmEvent.gla]: address,
+        [vmEvent.access]: access,
+      })),
+      { ...place, writes: true, address, inWalk },
     );
   }
 });

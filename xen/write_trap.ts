@@ -1,6 +1,11 @@
+import { EventRate } from "./event_rate.ts";
 import type { XenHost } from "./host.ts";
+import { markEntry } from "./mark_entry.ts";
 import type { EventListener, MonitorEvents } from "./monitor_events.ts";
-import type { GuestListener, StoppedWrite } from "./protection.ts";
+import type { GuestListener, StoppedWrite, TableEntry } from "./protection.ts";
+import { ProtectedEntries } from "./protected_entries.ts";
+import { readStore, type ThroughTables } from "./read_store.ts";
+import { readWaitingCpu } from "./read_waiting_cpu.ts";
 import { unlessGone } from "./unless_gone.ts";
 import type { VmAnswer, VmEvent } from "./vm_event.ts";
 
@@ -8,6 +13,16 @@ import type { VmAnswer, VmEvent } from "./vm_event.ts";
 const STEP_LIMIT = 50;
 /** Writes of one virtual CPU that are kept until it has finished with them */
 const MAX_KEPT = 64;
+/**
+ * Uses of page tables in a second that change no entry on the way to a protected
+ * page. A kernel that has such tables in use all the time would wait each time;
+ * so would one whose processor takes every walk for a write, as it does while
+ * Xen logs which pages are written to.
+ */
+const MAX_TABLE_USES = 50;
+
+/** An access to memory. */
+type MemoryEvent = VmEvent & { readonly kind: "memory" };
 
 /** What a virtual CPU wrote that finishes with it before it is told. */
 interface Step {
@@ -24,6 +39,10 @@ interface Step {
  * to be emulated with nothing written. Writes that Xen makes for the guest are
  * not stopped. `openTrap` undoes it.
  *
+ * Page tables on the way to the pages are trapped as well, for the sake of some
+ * of their entries. What is written to the others Xen's emulator writes: it asks
+ * for no trap, so only instructions that can be understood are left to it.
+ *
  * Xen emulates when the virtual CPU runs again. One that is paused before would
  * write after all if it is let run when nothing is trapped any more. So where
  * the listener pauses, it is told one instruction later (monitor trap flag).
@@ -32,13 +51,17 @@ export class WriteTrap implements EventListener {
   #host: XenHost;
   #domain: number;
   #listener: GuestListener;
-  #frames = new Set<bigint>();
+  #memory: ThroughTables;
+  #pages = new Set<bigint>();
+  #entries = new ProtectedEntries();
+  #tableUses = new EventRate(MAX_TABLE_USES);
   /** By virtual CPU, from its write until it has finished */
   #steps = new Map<number, Step>();
 
   /**
    * @param domain Domain id
    * @param listener Is told of each write
+   * @param memory The guest's
    * @throws {XenError} If Xen refuses: EOPNOTSUPP on processors of AMD
    */
   constructor(
@@ -46,24 +69,43 @@ export class WriteTrap implements EventListener {
     domain: number,
     events: MonitorEvents,
     listener: GuestListener,
+    memory: ThroughTables,
   ) {
     this.#host = host;
     this.#domain = domain;
     this.#listener = listener;
+    this.#memory = memory;
     if (listener.pauses) host.control.tellSteps(domain);
     events.add(this);
   }
 
   /**
-   * Keeps the guest from writing to pages.
+   * Keeps the guest from writing to pages, and from changing the way to them.
    *
-   * @param frames Guest frames of ordinary memory
+   * @param pages Guest frames of ordinary memory
+   * @param entries The way, in place of that of an earlier call
    * @throws {XenError} If Xen refuses one, with those before it trapped: EINVAL
    *   on processors of AMD
    */
-  close(frames: readonly bigint[]): void {
-    for (const frame of frames) this.#frames.add(frame);
-    this.#host.control.setAccess(this.#domain, frames, "r-x");
+  close(
+    pages: readonly bigint[],
+    entries: ProtectedEntries = new ProtectedEntries(),
+  ): void {
+    for (const page of pages) this.#pages.add(page);
+    const before = this.#tables;
+    this.#entries = entries;
+    const { control } = this.#host;
+    control.setAccess(this.#domain, [...pages, ...this.#tables], "r-x");
+    this.#open(before.filter((table) => !entries.isTable(table)));
+  }
+
+  /** Frames of page tables that are trapped as such. */
+  get #tables(): bigint[] {
+    return this.#entries.tables.filter((table) => !this.#pages.has(table));
+  }
+
+  #open(tables: readonly bigint[]): void {
+    openTrap(this.#host, this.#domain, tables);
   }
 
   answer(event: VmEvent): VmAnswer | undefined {
@@ -71,11 +113,67 @@ export class WriteTrap implements EventListener {
       this.#finish(event.vcpu);
       return "end steps";
     }
-    const isOurs = event.kind === "memory" && event.writes &&
-      this.#frames.has(event.frame);
-    if (!isOurs) return undefined;
-    const { vcpu, ip, frame, offset } = event;
-    const write = { vcpu, ip, frame, offset };
+    if (event.kind !== "memory" || !event.writes) return undefined;
+    if (this.#pages.has(event.frame)) return this.#stop(event);
+    if (this.#entries.isTable(event.frame)) return this.#answerTable(event);
+    return undefined;
+  }
+
+  /** What the guest or its processor does to a page table. */
+  #answerTable(event: MemoryEvent): VmAnswer {
+    const { frame, offset, inWalk } = event;
+    if (!inWalk) {
+      const size = this.#sizeOf(event);
+      const entry = this.#entries.reached(frame, offset, size);
+      if (entry !== undefined) return this.#stop(event, entry);
+    }
+    if (!this.#tableUses.next()) {
+      this.#openTables();
+      return "go on";
+    }
+    if (!inWalk) return "emulate";
+    // Emulated, the instruction could do anything, and no trap would stop it
+    this.#mark(frame, Math.floor(offset / 8));
+    return "go on";
+  }
+
+  /** Bytes that an instruction writes; nothing if it may be any number. */
+  #sizeOf({ vcpu, frame, address }: MemoryEvent): number | undefined {
+    const { control } = this.#host;
+    const view = readWaitingCpu(control, this.#domain, vcpu);
+    if (view === undefined) return undefined;
+    const store = readStore(view, this.#memory);
+    // The processor may write elsewhere for another reason, such as an
+    // interrupt, or know an older translation: Xen's emulator would not
+    const isThis = store?.address === address && store?.frame === frame;
+    return isThis ? store?.size : undefined;
+  }
+
+  #mark(table: bigint, index: number): void {
+    try {
+      markEntry(this.#host, this.#domain, table, index);
+    } catch (error) {
+      // The guest gave the frame away in that moment, or is gone
+      if (!(error instanceof RangeError)) throw error;
+    }
+  }
+
+  #openTables(): void {
+    this.#open(this.#tables);
+    this.#entries = new ProtectedEntries();
+    this.#listener.tablesOpened(
+      `the guest used them otherwise more than ${MAX_TABLE_USES} times in a ` +
+        "second",
+    );
+  }
+
+  /** @param entry What it may reach, of a page table */
+  #stop(
+    { vcpu, ip, frame, offset }: MemoryEvent,
+    entry?: TableEntry,
+  ): VmAnswer {
+    const place = { vcpu, ip, frame, offset };
+    const write = entry === undefined ? place : { ...place, entry };
     const step = this.#steps.get(vcpu);
     if (step !== undefined) {
       // The next instruction writes as well, or this one goes on

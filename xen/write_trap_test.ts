@@ -1,8 +1,15 @@
 import { assert, assertEquals, assertThrows } from "@std/assert";
 import { constants } from "./constants.ts";
 import { XenError } from "./errors.ts";
+import { ForeignFrames } from "./foreign_frames.ts";
+import type { XenHost } from "./host.ts";
+import { hvmCpu } from "./layouts.ts";
 import { MonitorEvents } from "./monitor_events.ts";
+import { entryBits, walkPageTables } from "./page_walk.ts";
+import { ProtectedEntries } from "./protected_entries.ts";
 import type { StoppedWrite } from "./protection.ts";
+import type { ThroughTables } from "./read_store.ts";
+import { Machine } from "./testing/machine.ts";
 import { FRAME, MonitorHost } from "./testing/monitor_host.ts";
 import { openTrap, WriteTrap } from "./write_trap.ts";
 
@@ -15,6 +22,20 @@ const DISCARD = constants.VM_EVENT_FLAG_EMULATE |
 const STEP = constants.VM_EVENT_FLAG_TOGGLE_SINGLESTEP;
 const STEPPED = { reason: constants.VM_EVENT_REASON_SINGLESTEP };
 const PAUSED = constants.VM_EVENT_FLAG_VCPU_PAUSED;
+const EMULATE = constants.VM_EVENT_FLAG_EMULATE;
+const IN_WALK = constants.MEM_ACCESS_W | constants.MEM_ACCESS_FAULT_IN_GPT;
+const START = 0xffff_ffff_8000_3000n;
+/** Where the guest sees the last table on the way to that */
+const VIEW = 0xffff_8800_0000_0000n;
+/** mov %rax,(%rdi) */
+const MOV = [0x48, 0x89, 0x07];
+/** rep movsq */
+const REP_MOVS = [0xf3, 0x48, 0xa5];
+
+const NO_MEMORY: ThroughTables = {
+  readThrough: () => new Uint8Array(),
+  walk: () => ({ kind: "not-present", steps: [] }),
+};
 
 function delay(ms: number): Promise<void> {
   return new Promise((resolve) => setTimeout(resolve, ms));
@@ -30,11 +51,18 @@ function setUp({ release, pauses = false, refused = [] }: {
   for (const [call, error] of refused) xen.refused.set(call, error);
   const told: StoppedWrite[] = [];
   const events = new MonitorEvents(xen.host, xen.loop, DOMAIN);
-  const trap = new WriteTrap(xen.host, DOMAIN.id, events, {
-    stopped: (write) => void told.push(write),
-    unlogged: () => {},
-    pauses,
-  });
+  const trap = new WriteTrap(
+    xen.host,
+    DOMAIN.id,
+    events,
+    {
+      stopped: (write) => void told.push(write),
+      pauses,
+      unlogged: () => {},
+      tablesOpened: () => {},
+    },
+    NO_MEMORY,
+  );
   trap.close([FRAME]);
   return { xen, events, trap, told };
 }
@@ -186,4 +214,208 @@ Deno.test("pages are opened, also those of a guest that is gone", () => {
   openTrap(xen.host, DOMAIN.id, [FRAME]);
   xen.refused.set(`rwx ${FRAME}`, 1);
   assertThrows(() => openTrap(xen.host, DOMAIN.id, [FRAME]), XenError);
+});
+
+/** A page behind its tables, the last of which the guest sees at `VIEW`. */
+function withTables({ pauses = false, code = MOV } = {}) {
+  const stack = new DisposableStack();
+  const machine = stack.use(new Machine());
+  const root = machine.allocate();
+  const page = machine.map(root, START);
+  const { table, index } = machine.leaf(root, START);
+  machine.map(root, VIEW, { frame: table });
+  const xen = new MonitorHost();
+  const set = (at: number, value: bigint) =>
+    xen.cpu.setBigUint64(at, value, true);
+  set(hvmCpu.cr3, root << 12n);
+  set(hvmCpu.msr_efer, 0xd01n);
+  xen.cpu.setUint32(hvmCpu.cs_arbytes, 0xa9b, true);
+  const host = {
+    ...xen.host,
+    frames: stack.use(new ForeignFrames(machine.libraries)),
+  } as XenHost;
+  const walk = (address: bigint, from = root) =>
+    walkPageTables(
+      (table, index) => machine.entry(table, index),
+      from,
+      address,
+      4,
+    );
+  const told: StoppedWrite[] = [];
+  const opened: string[] = [];
+  const events = stack.use(new MonitorEvents(host, xen.loop, DOMAIN));
+  const trap = new WriteTrap(
+    host,
+    DOMAIN.id,
+    events,
+    {
+      stopped: (write) => void told.push(write),
+      pauses,
+      unlogged: () => {},
+      tablesOpened: (reason) => void opened.push(reason),
+    },
+    { readThrough: () => Uint8Array.from({ ...code, length: 15 }), walk },
+  );
+  const close = () => {
+    const entries = new ProtectedEntries();
+    entries.add(START, [walk(START)]);
+    trap.close([page], entries);
+    return entries;
+  };
+  const { tables } = close();
+  xen.calls.length = 0;
+  /** The guest writes to the last table, as its instruction says. */
+  const write = (offset: number, address = VIEW + BigInt(offset)) => {
+    set(hvmCpu.rdi, address);
+    xen.put(0, { frame: table, offset: BigInt(offset), address });
+    xen.notify();
+    return xen.answers.at(-1)![1];
+  };
+  /** Its processor marks an entry of the last table. */
+  const mark = (offset: number) => {
+    xen.put(0, { frame: table, offset: BigInt(offset), access: IN_WALK });
+    xen.notify();
+    return xen.answers.at(-1)![1];
+  };
+  const all = { xen, machine, root, page, table, tables, index, set };
+  return {
+    ...all,
+    told,
+    opened,
+    close,
+    write,
+    mark,
+    [Symbol.dispose]: () => stack[Symbol.dispose](),
+  };
+}
+
+Deno.test("the tables on the way to a page are closed with it, and a write to an entry on the way is told and discarded", () => {
+  using setting = withTables();
+  const { table, tables, page, index, told, write } = setting;
+  assertEquals(tables.length, 3);
+  assertEquals([tables.at(-1), tables.includes(setting.root)], [table, false]);
+  setting.close();
+  assertEquals(setting.xen.calls, [`r-x ${[page, ...tables]}`]);
+  assertEquals(write(index * 8), PAUSED | DISCARD);
+  assertEquals(told, [{
+    vcpu: 0,
+    ip: 0xffff_ffff_8100_1234n,
+    frame: table,
+    offset: index * 8,
+    entry: { level: 1, address: START },
+  }]);
+  // Nor one that begins before it
+  assertEquals(write(index * 8 - 7), PAUSED | DISCARD);
+  assertEquals(told.length, 2);
+});
+
+Deno.test("a write to another entry of such a table happens at once, and is not told", () => {
+  using setting = withTables({ pauses: true });
+  const { index, told, write } = setting;
+  assertEquals(write((index + 1) * 8), PAUSED | EMULATE);
+  assertEquals(write((index - 1) * 8), PAUSED | EMULATE);
+  assertEquals(told, []);
+});
+
+Deno.test("a write that pauses the guest steps on a table as well", () => {
+  using setting = withTables({ pauses: true });
+  const { xen, index, told, write } = setting;
+  assertEquals(write(index * 8), PAUSED | DISCARD | STEP);
+  assertEquals(told, []);
+  xen.put(0, STEPPED);
+  xen.notify();
+  assertEquals(told.map(({ entry }) => entry?.level), [1]);
+});
+
+Deno.test("what writes nobody knows how much is not let happen anywhere on a table", () => {
+  using setting = withTables({ code: REP_MOVS });
+  for (const offset of [0, 4088]) {
+    assertEquals(setting.write(offset), PAUSED | DISCARD);
+  }
+  assertEquals(
+    setting.told.map(({ entry }) => entry?.address),
+    [START, START],
+  );
+});
+
+Deno.test("a write that the instruction does not make is not left to the emulator", () => {
+  using setting = withTables();
+  const { xen, table, machine, root, page, index, write } = setting;
+  const at = (index + 1) * 8;
+  // An interrupt is pushed there, and the instruction writes to the entry
+  setting.set(hvmCpu.rdi, VIEW + BigInt(index * 8));
+  xen.put(0, { frame: table, offset: BigInt(at), address: VIEW + BigInt(at) });
+  xen.notify();
+  assertEquals(xen.answers.at(-1)![1], PAUSED | DISCARD);
+  // The processor does not say where
+  xen.put(0, { frame: table, offset: BigInt(at) });
+  xen.notify();
+  assertEquals(xen.answers.at(-1)![1], PAUSED | DISCARD);
+  // The processor knows the table there, and the tables say the page by now
+  machine.map(root, VIEW, { frame: page });
+  assertEquals(write(at), PAUSED | DISCARD);
+  machine.map(root, VIEW, { frame: table });
+  assertEquals(write(at), PAUSED | EMULATE);
+  // It goes on on the next page
+  assertEquals(write(4092), PAUSED | DISCARD);
+});
+
+Deno.test("an entry that the processor marks is marked for it, and the access is tried again", () => {
+  using setting = withTables();
+  const { machine, table, index, told, mark } = setting;
+  const { present, writable, accessed, dirty, noExecute } = entryBits;
+  const marked = (entry: bigint) => {
+    machine.setEntry(table, index + 1, entry);
+    assertEquals(mark((index + 1) * 8), PAUSED);
+    return machine.entry(table, index + 1) ^ entry;
+  };
+  const entry = 0x77n << 12n | present | noExecute;
+  assertEquals(marked(entry), accessed);
+  assertEquals(marked(entry | writable), accessed | dirty);
+  assertEquals(marked(entry & ~present), 0n);
+  // The way itself as well
+  const before = machine.entry(table, index);
+  assertEquals(mark(index * 8), PAUSED);
+  assertEquals(machine.entry(table, index), before | accessed | dirty);
+  assertEquals(told, []);
+});
+
+Deno.test("a table that is gone in that moment is left alone", () => {
+  using setting = withTables();
+  setting.machine.refused.add(setting.table);
+  assertEquals(setting.mark(0), PAUSED);
+});
+
+Deno.test("tables that are in use all the time are opened, once, and the page is not", () => {
+  for (const use of ["write", "mark"] as const) {
+    using setting = withTables();
+    const { xen, tables, page, index, told, opened } = setting;
+    let uses = 0;
+    // A second may end meanwhile
+    while (opened.length === 0 && uses++ < 200) setting[use]((index + 1) * 8);
+    assert(uses > 50 && uses < 110, `${uses}`);
+    assertEquals(opened.length, 1);
+    assertEquals(xen.calls, [`rwx ${tables}`]);
+    assertEquals(xen.answers.at(-1), [0, PAUSED]);
+    assertEquals(setting.write(index * 8), PAUSED);
+    assertEquals(told, []);
+    xen.put(0, { frame: page });
+    xen.notify();
+    assertEquals(told.map(({ frame }) => frame), [page]);
+  }
+});
+
+Deno.test("tables that are no more on the way are opened", () => {
+  using setting = withTables();
+  const { xen, machine, tables, table, index, page, close } = setting;
+  const other = machine.allocate();
+  machine.setEntry(other, index, machine.entry(table, index));
+  machine.setEntry(
+    tables[1]!,
+    Number(START >> 21n & 0x1ffn),
+    other << 12n | entryBits.present,
+  );
+  close();
+  const now = [page, tables[0], tables[1], other];
+  assertEquals(xen.calls, [`r-x ${now}`, `rwx ${table}`]);
 });

@@ -232,6 +232,7 @@ int main(void)
 	OFFSET(vm_event_request_t, vcpu_id);
 	entry("gfn", offsetof(vm_event_request_t, u.mem_access.gfn));
 	entry("offset", offsetof(vm_event_request_t, u.mem_access.offset));
+	entry("gla", offsetof(vm_event_request_t, u.mem_access.gla));
 	entry("access", offsetof(vm_event_request_t, u.mem_access.flags));
 	entry("ctrlreg", offsetof(vm_event_request_t, u.write_ctrlreg.index));
 	entry("ctrlreg_new",
@@ -310,6 +311,8 @@ int main(void)
 	NUMBER(XEN_DOMCTL_SHADOW_OP_OFF);
 	NUMBER(XEN_DOMCTL_SHADOW_OP_ENABLE_LOGDIRTY);
 	NUMBER(XEN_DOMCTL_SHADOW_OP_PEEK);
+	NUMBER(MEM_ACCESS_GLA_VALID);
+	NUMBER(MEM_ACCESS_FAULT_IN_GPT);
 	NUMBER(XEN_DOMCTL_monitor_op);
 	NUMBER(XEN_DOMCTL_MONITOR_EVENT_WRITE_CTRLREG);
 	NUMBER(XEN_DOMCTL_MONITOR_EVENT_SINGLESTEP);

@@ -5,6 +5,7 @@
 
 #include "clock.h"
 #include "mm.h"
+#include "panic.h"
 #include "platform.h"
 #include "state.h"
 #include "syscalls.h"
@@ -15,6 +16,7 @@
 #define WORD_SIZE sizeof(uint64_t)
 #define STORM_READINGS 1000
 #define STORM_STORES 64
+#define TABLE_USE_VALUE 0x7461626c65
 
 extern char empty_start[], empty_end[];
 
@@ -203,6 +205,26 @@ static long idt_storm(void)
 }
 
 /*
+ * Proves nothing, but uses the table that leads to the image: maps a page below that, leaves it to
+ * the processor to mark the entry, and unmaps it. A kernel does so all the time.
+ */
+static long table_use(void)
+{
+    volatile uint64_t *mapped = mm_image_address(0);
+    uint64_t *page = mm_allocate_page();
+    long result = mm_set_entry(mapped, mm_entry(page) & ~(PAGE_ACCESSED | PAGE_DIRTY));
+
+    if (!result) {
+        *mapped = TABLE_USE_VALUE;
+        if (*(volatile uint64_t *)page != TABLE_USE_VALUE)
+            panic("table_use: two mappings of a page differ");
+        result = mm_set_entry(mapped, 0);
+    }
+    mm_free_page(page);
+    return result;
+}
+
+/*
  * Stores into pages that nobody has used yet, then as many into a page that a monitor closes,
  * which change nothing, and tells the store how long each took.
  */
@@ -246,6 +268,7 @@ static const struct {
     ATTACK(mute_attack),
     ATTACK(idt_attack),
     ATTACK(idt_storm),
+    ATTACK(table_use),
     ATTACK(write_storm),
 };
 

@@ -12,7 +12,7 @@ import { assertCanBeShutDown } from "./assert_can_be_shut_down.ts";
 import { assertFindings } from "./assert_findings.ts";
 import { assertStandsStill } from "./assert_stands_still.ts";
 import type { ExpectedFinding } from "./expected_findings.ts";
-import { addressOf, pointerTo } from "./expected_values.ts";
+import { addressOf, pageOf, pointerTo } from "./expected_values.ts";
 import { freshGuest } from "./fresh_guest.ts";
 import { hasJournal } from "./has_journal.ts";
 import { LONG } from "./long.ts";
@@ -41,6 +41,8 @@ export interface StoppedWrites {
   readonly tellsBytes: boolean;
   /** Whether writes to code are told as well */
   readonly tellsCode: boolean;
+  /** Whether the way to the pages cannot be changed either, which is told */
+  readonly tellsTables: boolean;
   /** Whether a write that waits is dropped when another ends what stops it */
   readonly dropsWaiting: boolean;
   /** Whether the host is too slow for what another one shows as well */
@@ -134,6 +136,38 @@ export async function stoppedWriteSteps(
       await assertCanBeShutDown(simpleos);
     },
   );
+
+  await t.step({
+    name:
+      "lets page tables be used, but for the entries that lead to the pages",
+    ignore: !writes.tellsTables,
+    fn: async () => {
+      await using fresh = await freshGuest(lab, PVH);
+      const { simpleos, domid } = fresh;
+      await using monitor = await Monitor.start(lab, ...GUARD, ...NO_PASSES);
+      await monitor.armed(domid);
+      assertEquals(await simpleos.command("load_on"), "load on");
+      // Another entry of the table that leads to the pages
+      assertEquals(await simpleos.command("table_use"), "done");
+      await simpleos.waitForTick();
+      const order = await simpleos.send("data_attack_swap");
+      assertEquals((await monitor.response(domid)).response, "pause");
+      assertEquals(await simpleos.guest.state(), "--p---");
+      await assertFindings(await monitor.findings(domid), [{
+        rule: "XK-003",
+        seen: "stop",
+        drift: "entry",
+        what: "sys_call_table",
+        address: pageOf("shutdown_p"),
+        expected: /^[0-9a-f]{16}$/,
+        ipSymbol: /^pvh_set_entry\+/,
+      }]);
+      assertEquals((await monitor.stop()).code, 0);
+      await simpleos.guest.unpause();
+      assertEquals(await simpleos.answer(order), "done");
+      await assertCanBeShutDown(simpleos);
+    },
+  });
 
   await t.step(
     "keeps write protection on, which code_attack clears first",

@@ -134,7 +134,9 @@ export class MonitorHost {
     {
       reason = constants.VM_EVENT_REASON_MEM_ACCESS as number,
       frame = FRAME,
+      offset = 0x30n,
       access = constants.MEM_ACCESS_W as number,
+      address = undefined as bigint | undefined,
       register = undefined as RegisterWrite | undefined,
       table = undefined as number | undefined,
       writes = true,
@@ -149,7 +151,11 @@ export class MonitorHost {
     set(vmEvent.vcpu_id, vcpu);
     set(vmEvent.access, access);
     this.#ring.setBigUint64(at + vmEvent.gfn, frame, true);
-    this.#ring.setBigUint64(at + vmEvent.offset, 0x30n, true);
+    this.#ring.setBigUint64(at + vmEvent.offset, offset, true);
+    if (address !== undefined) {
+      set(vmEvent.access, access | constants.MEM_ACCESS_GLA_VALID);
+      this.#ring.setBigUint64(at + vmEvent.gla, address, true);
+    }
     if (register !== undefined) {
       const { index, value, before } = register;
       set(vmEvent.ctrlreg, index);
