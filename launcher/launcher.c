@@ -54,16 +54,6 @@ static void die_damaged(const char *what)
 	die("this file is damaged (%s): copy it again and compare its SHA-256", what);
 }
 
-/* Maps `size` bytes of `fd` from its start, for reading. */
-static const void *map_file(int fd, size_t size)
-{
-	void *data = mmap(NULL, size, PROT_READ, MAP_PRIVATE | MAP_POPULATE, fd, 0);
-
-	if (data == MAP_FAILED)
-		die("cannot map the program: %s", strerror(errno));
-	return data;
-}
-
 static void read_exactly(int fd, void *buffer, size_t size, off_t offset)
 {
 	while (size > 0) {
@@ -111,6 +101,28 @@ static void check_part(const struct trailer *trailer, enum part part, const void
 		die_damaged(part_names[part]);
 }
 
+/*
+ * Checks a part that lies in a file, piece by piece: under Xen, to map so much
+ * costs Dom0 more.
+ */
+static void check_part_of(const struct trailer *trailer, enum part part, int fd, off_t offset)
+{
+	static unsigned char buffer[PIECE];
+	struct xxh64 state = xxh64_start();
+	uint64_t left = trailer->parts[part].size;
+	size_t size, done;
+
+	do {
+		size = left < PIECE ? left : PIECE;
+		read_exactly(fd, buffer, size, offset);
+		done = xxh64_stripes(&state, buffer, size);
+		offset += (off_t)size;
+		left -= size;
+	} while (left > 0);
+	if (xxh64_end(&state, buffer + done, size - done) != trailer->parts[part].checksum)
+		die_damaged(part_names[part]);
+}
+
 static off_t part_offset(const struct trailer *trailer, enum part part)
 {
 	off_t offset = 0;
@@ -118,27 +130,6 @@ static off_t part_offset(const struct trailer *trailer, enum part part)
 	for (int i = 0; i < (int)part; i++)
 		offset += (off_t)trailer->parts[i].size;
 	return offset;
-}
-
-/* Reads it piece by piece: under Xen, to map so much costs Dom0 more. */
-static void check_runtime(const struct trailer *trailer, int self)
-{
-	static unsigned char buffer[PIECE];
-	struct xxh64 state = xxh64_start();
-	off_t offset = part_offset(trailer, PART_RUNTIME);
-	uint64_t left = trailer->parts[PART_RUNTIME].size;
-	size_t size, done;
-
-	do {
-		size = left < PIECE ? left : PIECE;
-		read_exactly(self, buffer, size, offset);
-		done = xxh64_stripes(&state, buffer, size);
-		offset += (off_t)size;
-		left -= size;
-	} while (left > 0);
-	if (xxh64_end(&state, buffer + done, size - done) !=
-	    trailer->parts[PART_RUNTIME].checksum)
-		die_damaged(part_names[PART_RUNTIME]);
 }
 
 static int create_memory_file(const char *name)
@@ -160,7 +151,6 @@ static void fill_memory_file(int fd, int self, const struct trailer *trailer, en
 {
 	size_t size = trailer->parts[part].size;
 	off_t offset = part_offset(trailer, part);
-	const void *data;
 
 	for (size_t left = size; left > 0;) {
 		ssize_t n = sendfile(fd, self, &offset, left);
@@ -176,9 +166,7 @@ static void fill_memory_file(int fd, int self, const struct trailer *trailer, en
 	}
 	if (fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE | F_SEAL_SEAL))
 		die("cannot seal the %s: %s", part_names[part], strerror(errno));
-	data = map_file(fd, size);
-	check_part(trailer, part, data);
-	munmap((void *)data, size);
+	check_part_of(trailer, part, fd, 0);
 }
 
 /*
@@ -238,7 +226,7 @@ int main(int argc, char **argv)
 	struct trailer trailer;
 	struct elf_part runtime;
 	char script_path[32];
-	const void *auxv, *launcher;
+	const void *auxv;
 	char *options;
 	size_t options_size;
 	int self, script;
@@ -250,8 +238,7 @@ int main(int argc, char **argv)
 		die("cannot open /proc/self/exe: %s", strerror(errno));
 	read_trailer(self, &trailer);
 
-	launcher = map_file(self, trailer.parts[PART_LAUNCHER].size);
-	check_part(&trailer, PART_LAUNCHER, launcher);
+	check_part_of(&trailer, PART_LAUNCHER, self, 0);
 
 	options_size = trailer.parts[PART_OPTIONS].size;
 	options = malloc(options_size + 1);
@@ -264,7 +251,7 @@ int main(int argc, char **argv)
 	runtime.fd = self;
 	runtime.offset = part_offset(&trailer, PART_RUNTIME);
 	runtime.size = trailer.parts[PART_RUNTIME].size;
-	check_runtime(&trailer, self);
+	check_part_of(&trailer, PART_RUNTIME, self, runtime.offset);
 
 	/*
 	 * The script stays open for the runtime to read. Not below 3: there the
