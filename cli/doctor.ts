@@ -1,9 +1,9 @@
 import { type Domain, findDomain, listDomains } from "../xen/domains.ts";
 import type { XenControl } from "../xen/control.ts";
-import { XenError } from "../xen/errors.ts";
 import { XenHost } from "../xen/host.ts";
 import { defaultRungs } from "../xen/protection.ts";
 import { type Outlook, rungOutlook } from "../xen/rung_outlook.ts";
+import { saysGone } from "../xen/says_gone.ts";
 import type { Options } from "./options.ts";
 import { Output } from "./output.ts";
 
@@ -72,8 +72,7 @@ function outlookOf(
   try {
     return rungOutlook(control, domain);
   } catch (error) {
-    const isGone = error instanceof XenError && error.code === "ESRCH";
-    if (!isGone || !mayBeGone) throw error;
+    if (!mayBeGone || !saysGone(error)) throw error;
     return undefined;
   }
 }

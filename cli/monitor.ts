@@ -5,7 +5,6 @@ import { UnreadableMemoryError } from "../guestos/memory.ts";
 import { ProfileError } from "../guestos/profile_error.ts";
 import type { DomainGuest } from "../xen/domain_guest.ts";
 import type { Domain } from "../xen/domains.ts";
-import { NoSuchDomainError, XenError } from "../xen/errors.ts";
 import { EventLoop } from "../xen/event_loop.ts";
 import { FaultEvents } from "../xen/fault_events.ts";
 import { XenHost } from "../xen/host.ts";
@@ -13,6 +12,7 @@ import { Journal } from "../xen/journal.ts";
 import { Lifecycle } from "../xen/lifecycle.ts";
 import { openGuest } from "../xen/open_guest.ts";
 import { findKernel, recordedKernel } from "../xen/recorded_kernel.ts";
+import { saysGone } from "../xen/says_gone.ts";
 import { evidenceSource } from "./evidence/evidence_source.ts";
 import { keepEvidence } from "./evidence/keep_evidence.ts";
 import { GuardianProcess } from "./guardian_process.ts";
@@ -402,12 +402,6 @@ async function armWithin(
     }
     await sleeper.sleep(BOOT_INTERVAL);
   }
-}
-
-/** Whether an error says that the domain does not exist any more. */
-function saysGone(error: unknown): boolean {
-  return error instanceof NoSuchDomainError ||
-    error instanceof XenError && error.code === "ESRCH";
 }
 
 /**

@@ -22,7 +22,8 @@ export interface Guest extends KernelMemory {
   /**
    * Looks at the virtual CPUs anew; all else answers from what they say.
    *
-   * @param full Have `compare` look also where nothing can have been written
+   * @param full Look at what its memory is anew, and have `compare` look also
+   *   where nothing can have been written
    */
   refresh(full?: boolean): void;
   /**

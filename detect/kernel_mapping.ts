@@ -12,12 +12,11 @@ import { type Guest, PAGE_SIZE } from "./guest.ts";
 import type { PageFrames } from "./moved_pages.ts";
 import { rules } from "./rules.ts";
 import type { TrustedRegion } from "./trusted_region.ts";
+import { withFrame } from "./with_frame.ts";
 
 /** Of a page-table entry */
 const WRITABLE = 2n;
 const NO_EXECUTE = 1n << 63n;
-const FRAME_MASK = 0x000f_ffff_ffff_f000n;
-const FRAME_SHIFT = 12n;
 
 /** One region with the frames that it had when xkmon armed. */
 interface Baseline {
@@ -145,9 +144,8 @@ function rightEntry(
   frame: bigint | undefined,
   { steps, frame: now }: Mapped,
 ): bigint {
-  const flags = steps.at(-1)!.entry & ~FRAME_MASK;
-  return (frame ?? now) << FRAME_SHIFT |
-    flags & ~(writable ? 0n : WRITABLE) |
+  return withFrame(steps.at(-1)!.entry, frame ?? now) &
+      ~(writable ? 0n : WRITABLE) |
     (kind === "data" ? NO_EXECUTE : 0n);
 }
 

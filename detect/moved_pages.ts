@@ -1,9 +1,7 @@
 import type { Mapped } from "../xen/page_walk.ts";
 import { type Guest, PAGE_SIZE } from "./guest.ts";
 import type { TrustedRegion } from "./trusted_region.ts";
-
-const FRAME_MASK = 0x000f_ffff_ffff_f000n;
-const FRAME_SHIFT = 12n;
+import { withFrame } from "./with_frame.ts";
 
 /** By page-aligned address, the frame to which it has to lead */
 export type PageFrames = ReadonlyMap<bigint, bigint>;
@@ -35,7 +33,7 @@ export function leadingTo(walk: Mapped, frame: bigint): Mapped {
   const steps = walk.steps.map((step, depth) =>
     depth < walk.steps.length - 1 ? step : {
       ...step,
-      entry: step.entry & ~FRAME_MASK | frame << FRAME_SHIFT,
+      entry: withFrame(step.entry, frame),
     }
   );
   return { ...walk, frame, steps };

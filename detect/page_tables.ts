@@ -66,15 +66,16 @@ export class PageTables implements Detector {
       const baselines = walks.map((walk, page) => {
         if (walk.kind !== "mapped") return undefined;
         const address = region.start + BigInt(page * PAGE_SIZE);
-        const frame = moved.get(address) ?? walk.frame;
-        const baseline = { region, address, walk: leadingTo(walk, frame) };
-        this.#frames.set(frame, baseline);
+        const frame = moved.get(address);
+        const right = frame === undefined ? walk : leadingTo(walk, frame);
+        const baseline = { region, address, walk: right };
+        this.#frames.set(right.frame, baseline);
         return baseline;
       });
       // A page that is not as it must be after all has to be judged, too
       const wrong = walks.some((walk, page) =>
         walk.kind === "mapped" &&
-        (walk.writable || walk.frame !== baselines[page]?.walk.frame)
+        (walk.writable || walk !== baselines[page]?.walk)
       );
       this.#seen.push({ region, walks: wrong ? [] : walks, baselines });
     }

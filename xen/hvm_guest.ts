@@ -20,6 +20,7 @@ import type {
   Rung,
   StoppedWrite,
 } from "./protection.ts";
+import { saysGone } from "./says_gone.ts";
 import { WriteGate } from "./write_gate.ts";
 import { endMonitorEvents, MonitorEvents } from "./monitor_events.ts";
 import { RegisterWatch } from "./register_watch.ts";
@@ -33,8 +34,7 @@ function levelsOf(host: XenHost, { id, name }: Domain): Levels {
     const { cr4 } = decodeHvmCpu(0, host.control.hvmCpu(id, 0));
     return (cr4 & CR4_LA57) === 0n ? 4 : 5;
   } catch (error) {
-    const isGone = error instanceof XenError && error.code === "ESRCH";
-    if (!isGone) throw error;
+    if (!saysGone(error)) throw error;
     throw new NoSuchDomainError(`${name} is gone`, { cause: error });
   }
 }

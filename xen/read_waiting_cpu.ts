@@ -1,5 +1,5 @@
 import type { XenControl } from "./control.ts";
-import { XenError } from "./errors.ts";
+import { saysGone } from "./says_gone.ts";
 
 /**
  * Reads the state of a virtual CPU that waits for the answer to an event.
@@ -16,8 +16,7 @@ export function readWaitingCpu(
   try {
     return control.hvmCpu(domain, vcpu);
   } catch (error) {
-    const isGone = error instanceof XenError && error.code === "ESRCH";
-    if (!isGone) throw error;
+    if (!saysGone(error)) throw error;
     return undefined;
   }
 }
