@@ -1,5 +1,5 @@
 import type { WritableGuest } from "./guest.ts";
-import type { TableLoad } from "../xen/protection.ts";
+import type { PlannedWrite, TableLoad } from "../xen/protection.ts";
 import type { Rule } from "./rules.ts";
 
 /**
@@ -132,4 +132,11 @@ export interface Detector {
    * @throws {UnreadableMemoryError} If it cannot tell
    */
   judgeLoad?(load: TableLoad): Finding | undefined;
+  /**
+   * Judges a write to code by the kernel's own way before it lands.
+   *
+   * @returns Whether it may be the kernel's work
+   * @throws {UnreadableMemoryError} If it cannot tell
+   */
+  mayPatch?(write: PlannedWrite): boolean;
 }

@@ -4,21 +4,17 @@ import { attributeMethods } from "./attribute_method.ts";
 import { PROTECTING_BITS } from "./control_registers.ts";
 import { contentDetectors, stateDetectors } from "./detectors.ts";
 import type { EventBody } from "./event.ts";
-import type {
-  Detector,
-  Finding,
-  Instrumentation,
-  PassResult,
-  Unreadable,
-} from "./finding.ts";
+import type { Detector, Finding, PassResult, Unreadable } from "./finding.ts";
 import type {
   GuestListener,
   InvariantRange,
+  PlannedWrite,
   Protection,
   RegisterChange,
   Rung,
   StoppedWrite,
   TableLoad,
+  Weakened,
 } from "../xen/protection.ts";
 import { type Guest, PAGE_SIZE, type WritableGuest } from "./guest.ts";
 import { Incidents } from "./incidents.ts";
@@ -27,6 +23,7 @@ import { look } from "./look.ts";
 import { movedPages, type PageFrames, pageFrames } from "./moved_pages.ts";
 import { PageTables } from "./page_tables.ts";
 import { RateLimit } from "./rate_limit.ts";
+import { Reports } from "./reports.ts";
 import {
   Responder,
   type RespondingGuest,
@@ -54,9 +51,16 @@ const PLACE_SIZE = 64n;
 /** Passes a second that the guest can cause itself, beyond those that are due */
 const MAX_EXTRA_PASSES = 2;
 const SECOND = 1000;
-/** Faults that are told one by one within `FAULT_WINDOW` ms */
-const MAX_FAULTS = 64;
-const FAULT_WINDOW = 10_000;
+
+/** What is told of means that work less well than they did. */
+const WEAKENED: Readonly<Record<Weakened, string>> = {
+  log: "everything is compared at each pass from now on",
+  tables: "changes of page tables are not stopped, but found at the next pass",
+  text: "while the kernel changes much of its code, writes to it are not " +
+    "stopped, but found at the next pass",
+  registers:
+    "loads of descriptor tables are not stopped, but found at the next pass",
+};
 
 /** More make no difference to the time from an event to the pause. */
 const REHEARSALS = 3;
@@ -104,12 +108,10 @@ export class Guard {
   #guest: GuardedGuest;
   #profile: Profile;
   #options: GuardOptions;
-  #report: (event: EventBody) => void;
+  #reports: Reports;
   #responder: Responder;
   #incidents = new Incidents();
   #vainHolds = new VainHolds();
-  #unreadable = new Set<string>();
-  #instrumentation: ReadonlySet<string> = new Set();
   #regions: TrustedRegion[] = [];
   #detectors: Detector[] = [];
   /** Those that compare with what they saw when the kernel was up first */
@@ -121,9 +123,8 @@ export class Guard {
   #sealed = false;
   /** Of each region */
   #rungs: readonly Rung[] = [];
-  #mayLock = true;
-  /** Whether nothing was locked because the toolstack asks something */
-  #lockIsDue = false;
+  /** `refused` because the toolstack asks something, `off` while it waits */
+  #locks: "on" | "refused" | "off" = "on";
   /** Whether the last arming failed, and the next pass has to try again */
   #armingIsDue = false;
   /** Keys of what was found when the guard armed */
@@ -139,8 +140,6 @@ export class Guard {
   #mustStay = false;
   /** Responses that are being made: evidence takes time */
   #responding = 0;
-  /** Since when, and how many faults were told since */
-  #toldFaults = { since: -Infinity, count: 0 };
 
   /** @param report Gets every event, in order */
   constructor(
@@ -152,7 +151,7 @@ export class Guard {
     this.#guest = guest;
     this.#profile = profile;
     this.#options = options;
-    this.#report = report;
+    this.#reports = new Reports(report);
     this.#responder = new Responder(
       guest,
       options,
@@ -197,15 +196,20 @@ export class Guard {
     if (booted) this.#frames ??= frames;
     const moved = movedPages(this.#frames ?? frames, frames);
     const protection = this.#guest.protect(
-      this.#regions.map(({ sealable = false, ...region }) => ({
+      this.#regions.map(({ sealable = false, living, ...region }) => ({
         ...region,
+        patched: living !== undefined,
         // To a log of writes each use of a table is one
         settled: booted && !this.#options.rungs.includes("dirty"),
         rungs: this.#options.rungs.filter((rung) => {
           if (rung === "protect") return protectable;
           // A kernel that boots moves its pages
-          if (rung === "lock") return sealable && booted && this.#mayLock;
-          return rung === "poll" || rung === "dirty" || sealable;
+          if (rung === "lock") {
+            return sealable && booted && this.#locks !== "off";
+          }
+          // What it writes itself is let through, one by one
+          const isPatched = rung === "trap" && booted && living !== undefined;
+          return rung === "poll" || rung === "dirty" || sealable || isPatched;
         }),
       })),
       this.#listener(),
@@ -242,15 +246,15 @@ export class Guard {
     this.#booted = booted;
     this.#armingIsDue = false;
     const { rungs, entries, registers, refused, asked = false } = protection;
-    this.#lockIsDue = asked;
+    if (this.#locks !== "off") this.#locks = asked ? "refused" : "on";
     this.#sealed = rungs.every((rung) => rung === "protect" || rung === "lock");
     this.#rungs = rungs;
     if (registers || rungs.some((rung) => rung !== "poll")) this.#rehearse();
     if (refused !== undefined) {
       const text = `not all changes can be stopped: ${refused}`;
-      this.#report({ type: "notice", text });
+      this.#reports.notice(text);
     }
-    this.#report({
+    this.#reports.tell({
       type: "armed",
       os: this.#profile.os,
       phase: booted ? "running" : "booting",
@@ -271,7 +275,7 @@ export class Guard {
     });
     const { responses } = this.#options;
     const text = unblockedRegions(this.#regions, rungs, responses);
-    if (text !== undefined) this.#report({ type: "notice", text });
+    if (text !== undefined) this.#reports.notice(text);
   }
 
   #lastingDetectors(): readonly Detector[] {
@@ -290,14 +294,14 @@ export class Guard {
    * @returns Whether there were any
    */
   async suspendLocks(): Promise<boolean> {
-    if (this.#lockIsDue) this.#mayLock = false;
+    if (this.#locks === "refused") this.#locks = "off";
     if (!this.#rungs.includes("lock")) return false;
     // Page tables as they are become trusted: what is wrong is told before
     await this.pass();
     if (this.#guest.pausedForAttack || this.#detectors.length === 0) {
       return false;
     }
-    this.#mayLock = false;
+    this.#locks = "off";
     this.#guest.unprotect();
     this.#armAnew();
     return true;
@@ -305,10 +309,10 @@ export class Guard {
 
   /** Locks again what `suspendLocks` let go. */
   async resumeLocks(): Promise<void> {
-    if (this.#mayLock || this.#detectors.length === 0) return;
+    if (this.#locks !== "off" || this.#detectors.length === 0) return;
     await this.pass();
     if (this.#guest.pausedForAttack || this.#detectors.length === 0) return;
-    this.#mayLock = true;
+    this.#locks = "on";
     this.#armAnew();
   }
 
@@ -332,17 +336,9 @@ export class Guard {
     const listener = {
       stopped: (write: StoppedWrite) => this.#stopped(write),
       pauses: this.#stops,
-      unlogged: (reason: string) =>
-        this.#report({
-          type: "notice",
-          text: `everything is compared at each pass from now on: ${reason}`,
-        }),
-      tablesOpened: (reason: string) =>
-        this.#report({
-          type: "notice",
-          text: "changes of page tables are not stopped, but found at the " +
-            `next pass: ${reason}`,
-        }),
+      mayPatch: (write: PlannedWrite) => this.#mayPatch(write),
+      weakened: (what: Weakened, reason: string) =>
+        this.#reports.notice(`${WEAKENED[what]}: ${reason}`),
     };
     if (!this.#options.rungs.includes("trap")) return listener;
     return {
@@ -353,12 +349,7 @@ export class Guard {
         mayLoad: (load) => this.#mayLoad(load),
         denied: (load) => this.#denied(load),
         loadedUnread: () => this.#loadedUnread(),
-        unwatched: (reason) =>
-          this.#report({
-            type: "notice",
-            text: "loads of descriptor tables are not stopped, but found at " +
-              `the next pass: ${reason}`,
-          }),
+        weakened: listener.weakened,
       },
     };
   }
@@ -383,7 +374,7 @@ export class Guard {
     const wasHeld = this.#guest.held && !this.#guest.pausedForAttack;
     this.#guest.endHold();
     const text = wasHeld ? this.#vainHolds.add(performance.now()) : undefined;
-    if (text !== undefined) this.#report({ type: "notice", text });
+    if (text !== undefined) this.#reports.notice(text);
   }
 
   /**
@@ -433,8 +424,8 @@ export class Guard {
     const full = this.#isFullDue();
     this.#passes++;
     const first = this.#look(full);
-    this.#reportUnreadable([...notArmed, ...first.unreadable]);
-    this.#reportInstrumentation(first.instrumentation);
+    this.#reports.unreadable([...notArmed, ...first.unreadable]);
+    this.#reports.instrumentation(first.instrumentation);
     if (first.findings.length === 0) {
       this.#incidents.fromPass([]);
       return;
@@ -483,7 +474,7 @@ export class Guard {
       return;
     }
     this.#holdFor(fresh);
-    for (const finding of fresh) this.#report({ type: "finding", finding });
+    this.#reports.found(fresh);
     const responding = this.#respond(fresh);
     // Evidence takes minutes, in which a guest that runs is looked at
     if (responses.stops(fresh)) await responding;
@@ -539,37 +530,17 @@ export class Guard {
     }
     const found = [...fresh.values()];
     this.#holdFor(found);
-    this.#reportFaults(found);
+    this.#reports.stopped(found);
     // What else it did is there to see while it stands still; a guest that
     // runs on is looked at by the next pass, twice
     if (this.#options.responses.stops(found)) {
       this.#pauseForAttack(found);
       const { findings } = this.#look(false);
-      for (const finding of this.#incidents.fromPass(findings)) {
-        this.#report({ type: "finding", finding });
-        found.push(finding);
-      }
+      const more = this.#incidents.fromPass(findings);
+      this.#reports.found(more);
+      found.push(...more);
     }
     await this.#respond(found);
-  }
-
-  /** The guest writes the records: it must not fill the log with them. */
-  #reportFaults(findings: readonly Finding[]): void {
-    const now = performance.now();
-    if (now - this.#toldFaults.since > FAULT_WINDOW) {
-      this.#toldFaults = { since: now, count: 0 };
-    }
-    for (const finding of findings) {
-      const count = this.#toldFaults.count++;
-      if (count > MAX_FAULTS) return;
-      this.#report(
-        count < MAX_FAULTS ? { type: "finding", finding } : {
-          type: "notice",
-          text: `more than ${MAX_FAULTS} stopped writes within ` +
-            `${FAULT_WINDOW / 1000} s: the others are not told one by one`,
-        },
-      );
-    }
   }
 
   /**
@@ -620,6 +591,23 @@ export class Guard {
       this.#options.failed(error);
     }
     return false;
+  }
+
+  /** Judges a write to code before it lands; what lands, the next pass judges. */
+  #mayPatch(write: PlannedWrite): boolean {
+    try {
+      this.#guest.refresh();
+      this.#profile.refresh?.();
+      return this.#detectors.every((detector) =>
+        detector.mayPatch?.(write) ?? true
+      );
+    } catch (error) {
+      // Who cannot tell must not keep a kernel from its work
+      if (!(error instanceof UnreadableMemoryError)) {
+        this.#options.failed(error);
+      }
+      return true;
+    }
   }
 
   /** Judges the load of a descriptor table; the guest may not be paused. */
@@ -678,7 +666,7 @@ export class Guard {
       return;
     }
     this.#holdFor([finding]);
-    this.#reportFaults([finding]);
+    this.#reports.stopped([finding]);
     this.#respond([finding]).catch(this.#options.failed);
   }
 
@@ -726,31 +714,6 @@ export class Guard {
     this.#incidents.close(restored);
     this.#leftPaused = false;
     return restored;
-  }
-
-  #reportUnreadable(now: readonly Unreadable[]): void {
-    const keyed = now.map((unreadable) =>
-      [
-        `${unreadable.rule.id} ${unreadable.address} ${unreadable.reason}`,
-        unreadable,
-      ] as const
-    );
-    for (const [key, unreadable] of keyed) {
-      if (!this.#unreadable.has(key)) {
-        this.#report({ type: "unreadable", unreadable });
-      }
-    }
-    this.#unreadable = new Set(keyed.map(([key]) => key));
-  }
-
-  /** Once each: what is gone and comes back is told again. */
-  #reportInstrumentation(now: readonly Instrumentation[]): void {
-    for (const instrumentation of now) {
-      if (!this.#instrumentation.has(instrumentation.by)) {
-        this.#report({ type: "instrumentation", instrumentation });
-      }
-    }
-    this.#instrumentation = new Set(now.map(({ by }) => by));
   }
 
   /**

@@ -1,4 +1,5 @@
 import { assertEquals } from "@std/assert";
+import { UnreadableMemoryError } from "../guestos/memory.ts";
 import type { LivingCode, Profile } from "../guestos/profile.ts";
 import type { EventBody } from "./event.ts";
 import { rungs } from "../xen/protection.ts";
@@ -173,4 +174,54 @@ Deno.test("what the profile has read is forgotten before each look", async () =>
   guest.write(TABLE + 8n, [0x18]);
   await guard.pass();
   assertEquals(looks, [1, 2, 3, 4, 5]);
+});
+
+Deno.test("code that the kernel patches bears a trap, and no other rung", () => {
+  const { guest, guard } = setUp();
+  const borne: unknown[] = [];
+  const protect = guest.protect.bind(guest);
+  guest.protect = (ranges, listener) => {
+    const code = ranges.find(({ kind }) => kind === "code");
+    borne.push(code?.patched, code?.rungs);
+    return protect(ranges, listener);
+  };
+  guard.arm();
+  assertEquals(borne, [true, ["trap", "dirty", "poll"]]);
+});
+
+Deno.test("a write to code that the kernel does not account for may not land", () => {
+  const { guest, guard } = setUp();
+  guard.arm();
+  const may = (offset: bigint, ...bytes: number[]) =>
+    guest.listener!.mayPatch({
+      vcpu: 0,
+      ip: TEXT,
+      frame: guest.frame(TEXT),
+      offset: Number(offset),
+      data: Uint8Array.from(bytes),
+    });
+  assertEquals(may(0x100n, HOOK), true);
+  const [original = 0] = guest.read(TEXT + 0x100n, 1);
+  assertEquals(may(0x100n, original ^ 1), false);
+  guard.disarm();
+  assertEquals(may(0x100n, original ^ 1), true);
+});
+
+Deno.test("who cannot tell lets the kernel write", () => {
+  const unreadable: LivingCode = {
+    judge: (address) => {
+      throw new UnreadableMemoryError(address, "not-present");
+    },
+  };
+  const { profile } = guardedKernel();
+  const { guest, guard } = setUp({
+    regions: profile.regions.map((region) => ({
+      ...region,
+      living: unreadable,
+    })),
+  });
+  guard.arm();
+  const write = { vcpu: 0, ip: TEXT, frame: guest.frame(TEXT), offset: 0 };
+  const data = guest.read(TEXT, 1).map((byte) => byte ^ 1);
+  assertEquals(guest.listener!.mayPatch({ ...write, data }), true);
 });

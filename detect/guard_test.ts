@@ -532,7 +532,7 @@ Deno.test("the way to pages is settled once the kernel is up, and changes of it 
   const protect = guest.protect.bind(guest);
   guest.protect = (ranges, listener) => {
     settled.push(new Set(ranges.map(({ settled }) => settled)));
-    if (settled.length === 2) listener.tablesOpened("too many");
+    if (settled.length === 2) listener.weakened("tables", "too many");
     return protect(ranges, listener);
   };
   guard.arm();
@@ -618,7 +618,7 @@ Deno.test("a full pass compares also what the guest did not write to, others do 
 
 Deno.test("that writes are not logged any more is told", () => {
   const { guest, told } = armed();
-  guest.unlogged("a live migration");
+  guest.listener!.weakened("log", "a live migration");
   assertEquals(told, [{
     type: "notice",
     text: "everything is compared at each pass from now on: a live migration",
@@ -694,7 +694,7 @@ Deno.test("a guest that loads what nobody can read all the time is not looked at
 
 Deno.test("loads that are not stopped any more are told of", () => {
   const { guest, told } = withTables();
-  guest.registerListener!.unwatched("the reason");
+  guest.registerListener!.weakened("registers", "the reason");
   const last = told.at(-1);
   assertEquals(
     last?.type === "notice" && last.text,

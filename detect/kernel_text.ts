@@ -1,4 +1,5 @@
 import type { SymbolTable } from "../guestos/symbol_table.ts";
+import type { PlannedWrite } from "../xen/protection.ts";
 import { compareRegion } from "./differences.ts";
 import { eachRegion } from "./each_region.ts";
 import { elfHash } from "./elf_hash.ts";
@@ -6,6 +7,7 @@ import type { Detector, Finding, Remedy, Told } from "./finding.ts";
 import { type Guest, PAGE_SIZE } from "./guest.ts";
 import { isInRegion } from "./is_in_region.ts";
 import { LivingText } from "./living_text.ts";
+import { placeOfFrame } from "./place_of_frame.ts";
 import { restoreRegion } from "./restore_region.ts";
 import { rules } from "./rules.ts";
 import type { TrustedRegion } from "./trusted_region.ts";
@@ -63,6 +65,13 @@ export class KernelText implements Detector {
       // Bytes say more than hashes; hashes find what bytes could not
       return full && told.length === 0 ? this.#compareHashes(region) : told;
     });
+  }
+
+  mayPatch({ frame, offset, data }: PlannedWrite): boolean {
+    const place = placeOfFrame(this.#guest, this.#regions, frame);
+    if (place === undefined) return true;
+    const living = this.#living.get(place.region);
+    return living?.mayPatch(place.at + offset, data) ?? false;
   }
 
   remedy(finding: Finding): Remedy | undefined {

@@ -181,6 +181,41 @@ export class LivingText {
   }
 
   /**
+   * Whether bytes that are about to be written may be the kernel's work. A hook
+   * may be written before the kernel's lists know of it, so at places that it
+   * rewrites any bytes may.
+   *
+   * @param at Where in the region the first is to stand
+   * @throws {UnreadableMemoryError} If the guest cannot be read
+   */
+  mayPatch(at: number, bytes: Uint8Array): boolean {
+    const { living, start, trusted } = this.#region;
+    if (living === undefined) return false;
+    const read = (address: bigint, size: number) => {
+      const found = this.#guest.read(address, size).slice();
+      const from = Number(address - start);
+      bytes.forEach((byte, i) => {
+        const place = at + i - from;
+        if (place >= 0 && place < size) found[place] = byte;
+      });
+      return found;
+    };
+    for (let i = 0; i < bytes.length; i++) {
+      const place = at + i;
+      const byte = bytes[i];
+      if (byte === trusted[place] || byte === this.#pristine[place]) continue;
+      const { start: first, size, state } = living.judge(
+        start + BigInt(place),
+        read,
+      );
+      if (state.kind === "foreign" && size === 1) return false;
+      // The rest of the place is part of the same change
+      i = Math.max(i, Number(first - start) + size - 1 - at);
+    }
+    return true;
+  }
+
+  /**
    * Whether what stood at a hook's place before it is back: the hook may be
    * judged again only at a later look.
    */

@@ -368,3 +368,31 @@ Deno.test("while the kernel says that it is at work a change may last, but not f
   }
   assertEquals(other.look(), [0x100]);
 });
+
+Deno.test("a write may be the kernel's work where it rewrites its code, or is accounted for", () => {
+  const { guest, living, write, disowned } = setUp();
+  const may = (at: number, ...bytes: number[]) =>
+    living.mayPatch(at, Uint8Array.from(bytes));
+  assertEquals(may(0x300, 9), false);
+  assertEquals(may(0x300, 0x90, 0x90), true);
+  // One byte after the other
+  assertEquals(may(0x100, 2), true);
+  write(0x100, MIDST);
+  assertEquals(may(0x101, 1, 1, 1, 1), true);
+  assertEquals(may(0x100, 1), true);
+  // Its lists may know it only when it is written
+  disowned.add(TEXT + 0x200n);
+  assertEquals(may(0x200, ...HOOK), true);
+  // What is beside a place is not part of it
+  assertEquals(may(0x203, 3, 3, 9), false);
+  assertEquals(may(0xfe, 9, 0x90, ...OWN), false);
+  // Nothing has landed
+  assertEquals([...guest.read(TEXT + 0x200n, PLACE)], ORIGINAL);
+});
+
+Deno.test("what was there before a hook may be written back", () => {
+  const { living, look, write } = setUp();
+  write(0x100, HOOK);
+  look();
+  assertEquals(living.mayPatch(0x100, Uint8Array.from(ORIGINAL)), true);
+});

@@ -30,8 +30,8 @@ function setUp() {
     {
       stopped: () => {},
       pauses: false,
-      unlogged: () => {},
-      tablesOpened: () => {},
+      mayPatch: () => false,
+      weakened: () => {},
     },
   );
   return { guest, tables: new PageTables(guest, profile.symbols, regions) };
@@ -158,8 +158,8 @@ Deno.test("a page that was not mapped at the start is not taken for another", ()
     {
       stopped: () => {},
       pauses: false,
-      unlogged: () => {},
-      tablesOpened: () => {},
+      mayPatch: () => false,
+      weakened: () => {},
     },
   );
   guest.unmap(TEXT);

@@ -13,6 +13,10 @@ export interface MemoryInstruction {
   readonly opcode: number;
   /** Register field of ModRM, which says with some opcodes what it is */
   readonly field: number;
+  /** The register that it names as an operand, in the order of `general` */
+  readonly register: number;
+  /** Whether it has a REX prefix: registers of a byte are other ones then */
+  readonly hasRex: boolean;
   /** Bytes of its operand, unless the opcode says otherwise: 2, 4 or 8 */
   readonly wordSize: number;
   /** Bytes */
@@ -45,6 +49,7 @@ const PREFIXES = [
 const TWO_BYTES = 0x0f;
 /** Bits of REX: operands of 8 bytes; the upper eight registers are meant */
 const REX_WIDE = 8;
+const REX_REGISTER = 4;
 const REX_INDEX = 2;
 const REX_BASE = 1;
 /** In ModRM: a SIB byte follows; in SIB: no index */
@@ -114,6 +119,8 @@ export function decodeMemoryInstruction(
   return {
     opcode,
     field: modrm >> 3 & 7,
+    register: (modrm >> 3 & 7) | (rex & REX_REGISTER) << 1,
+    hasRex: rex !== 0,
     wordSize,
     length: at,
     operand: BigInt.asUintN(64, segment + BigInt.asUintN(bits, address)),

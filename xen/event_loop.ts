@@ -9,6 +9,14 @@ const { EFD_CLOEXEC, POLLIN, POLLERR, POLLHUP, POLLNVAL } = constants;
 const READABLE = POLLIN | POLLERR | POLLHUP | POLLNVAL;
 
 /**
+ * How long the next event is waited for in JavaScript's own thread, seconds and
+ * ns: one that comes soon after another has not to pass from thread to thread.
+ */
+const SOON = new BigInt64Array([0n, 2_000_000n]);
+/** So many at a time at most: timers have to wait meanwhile */
+const MAX_SOON = 32;
+
+/**
  * Waits for file descriptors of Xen's libraries outside JavaScript's thread,
  * in one poll(2), and calls back when one is readable.
  */
@@ -53,8 +61,10 @@ export class EventLoop implements Disposable {
   }
 
   async #loop(): Promise<void> {
-    const { poll, eventfd_read } = this.#libraries.libc.symbols;
+    const { poll, ppoll, eventfd_read } = this.#libraries.libc.symbols;
     const drained = new Uint8Array(8);
+    const timeout = new Uint8Array(SOON.buffer);
+    let soon = 0;
     while (!this.#stopped) {
       const fds = [this.#wakeFd, ...this.#sources.keys()];
       const callbacks = [undefined, ...this.#sources.values()];
@@ -65,7 +75,15 @@ export class EventLoop implements Disposable {
         view.setInt16(index * pollfd.size + pollfd.events, POLLIN, true);
       }
       // Errors, a signal among them, are tried again: fds are all our own
-      await poll(buffer, BigInt(fds.length), -1);
+      const count = BigInt(fds.length);
+      if (soon === 0) {
+        await poll(buffer, count, -1);
+        soon = MAX_SOON;
+      } else {
+        // What callbacks have promised goes on before
+        await undefined;
+        soon = ppoll(buffer, count, timeout, null) > 0 ? soon - 1 : 0;
+      }
       // From here on an attacker's time runs: nothing is allocated
       for (let index = 0; index < fds.length && !this.#stopped; index++) {
         const at = index * pollfd.size + pollfd.revents;

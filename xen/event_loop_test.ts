@@ -1,4 +1,4 @@
-import { assertEquals, assertRejects } from "@std/assert";
+import { assert, assertEquals, assertRejects } from "@std/assert";
 import { EventLoop } from "./event_loop.ts";
 import { libc } from "./ffi.ts";
 import { type Libraries, openFirst, sonames } from "./libraries.ts";
@@ -86,4 +86,45 @@ Deno.test("what a callback throws ends the loop", async () => {
   });
   broken.fire();
   await within(assertRejects(() => loop.run(), RangeError, "a mistake"));
+});
+
+Deno.test("a descriptor that is readable all the time leaves time for timers and promises", async () => {
+  using loop = new EventLoop(libraries);
+  using busy = signal();
+  let calls = 0;
+  let promised = 0;
+  loop.add(busy.fd, () => {
+    if (calls++ === promised) Promise.resolve().then(() => promised++);
+  });
+  loop.run();
+  busy.fire();
+  for (let turn = 0; turn < 3; turn++) {
+    const before = calls;
+    await within(new Promise((resolve) => setTimeout(resolve, 10)));
+    assert(calls > before + 1);
+  }
+  assert(promised > calls / 2, `${promised} of ${calls}`);
+  await within(loop.stop());
+});
+
+Deno.test("a descriptor that is added or removed by a callback counts at once", async () => {
+  using loop = new EventLoop(libraries);
+  using first = signal();
+  using second = signal();
+  const { promise, resolve } = Promise.withResolvers<void>();
+  let calls = 0;
+  loop.add(first.fd, () => {
+    calls++;
+    loop.remove(first.fd);
+    loop.add(second.fd, () => {
+      second.drain();
+      resolve();
+    });
+    second.fire();
+  });
+  loop.run();
+  first.fire();
+  await within(promise);
+  assertEquals(calls, 1);
+  await within(loop.stop());
 });

@@ -641,6 +641,15 @@ export const libc = {
     result: "i32",
     nonblocking: true,
   },
+  ppoll: {
+    parameters: [
+      "buffer", // struct pollfd *fds
+      "u64", // nfds_t nfds
+      "buffer", // const struct timespec *timeout
+      "pointer", // const sigset_t *sigmask
+    ],
+    result: "i32",
+  },
   eventfd: {
     parameters: [
       "u32", // unsigned int initval

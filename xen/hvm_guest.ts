@@ -19,6 +19,7 @@ import type {
   Protection,
   Rung,
   StoppedWrite,
+  WeakenedListener,
 } from "./protection.ts";
 import { saysGone } from "./says_gone.ts";
 import { WriteGate } from "./write_gate.ts";
@@ -59,7 +60,7 @@ export class HvmGuest extends DomainGuest<HvmCpuState> {
   #dirtyLog: DirtyLog | undefined;
   /** Tells whether the log of its writes is ours, if there is one */
   #witness: bigint | undefined;
-  #unlogged: GuestListener["unlogged"] = () => {};
+  #listener: WeakenedListener | undefined;
 
   /**
    * @param journal Where changes to the guest are noted before they are made;
@@ -98,7 +99,7 @@ export class HvmGuest extends DomainGuest<HvmCpuState> {
     if (lost === undefined) return;
     this.assertAlive();
     this.#forgetLog();
-    this.#unlogged(lost);
+    this.#listener?.weakened("log", lost);
   }
 
   /**
@@ -185,8 +186,10 @@ export class HvmGuest extends DomainGuest<HvmCpuState> {
     }
     const registers = this.#watch !== undefined;
     // What one rung refuses another may have taken
-    const isLeft = ranges.some((range, index) =>
-      rungs[index] === "poll" && range.rungs.some((rung) => rung !== "poll")
+    const isLeft = ranges.some(({ patched, rungs: borne }, index) =>
+      // A kernel that writes there bears no other, so that is no failure
+      !patched && rungs[index] === "poll" &&
+      borne.some((rung) => rung !== "poll")
     );
     const refused = unwatched ?? (isLeft ? unstopped : undefined);
     return {
@@ -280,7 +283,8 @@ export class HvmGuest extends DomainGuest<HvmCpuState> {
     this.note();
     const { host, domain } = this;
     this.#trap ??= new WriteTrap(host, domain.id, events, listener, this);
-    this.#trap.close(pages, entries);
+    const patched = ranges.filter(({ patched }) => patched);
+    this.#trap.close(pages, entries, this.framesOf(patched));
   }
 
   #gateWrites(
@@ -329,7 +333,7 @@ export class HvmGuest extends DomainGuest<HvmCpuState> {
 
   #logWrites(
     ranges: readonly InvariantRange[],
-    { unlogged }: GuestListener,
+    listener: GuestListener,
   ): void {
     const { host, domain } = this;
     this.#dirtyLog = new DirtyLog(
@@ -341,7 +345,7 @@ export class HvmGuest extends DomainGuest<HvmCpuState> {
         this.note();
       },
     );
-    this.#unlogged = unlogged;
+    this.#listener = listener;
     this.writeLog = this.#dirtyLog;
   }
 
@@ -389,6 +393,7 @@ export class HvmGuest extends DomainGuest<HvmCpuState> {
     if (this.#watch === undefined) return this.#endEvents();
     openTrap(this.host, this.domain.id, this.#trapped);
     if (this.#trap !== undefined) this.#events?.remove(this.#trap);
+    this.#trap?.ended();
     this.#trap = undefined;
     this.#trapped = [];
     this.note();

@@ -9,7 +9,7 @@ import { HvmGuest } from "./hvm_guest.ts";
 import { Journal } from "./journal.ts";
 import { hvmCpu } from "./layouts.ts";
 import { entryBits } from "./page_walk.ts";
-import type { RegisterChange } from "./protection.ts";
+import type { InvariantRange, RegisterChange } from "./protection.ts";
 import { DirtyLogHost } from "./testing/dirty_log_host.ts";
 import { Machine } from "./testing/machine.ts";
 import { MonitorHost } from "./testing/monitor_host.ts";
@@ -223,15 +223,15 @@ function watched(setting: Setting) {
 const LISTENER = {
   stopped: () => {},
   pauses: false,
-  unlogged: () => {},
-  tablesOpened: () => {},
+  mayPatch: () => false,
+  weakened: () => {},
   registers: {
     bits: { cr0: 1n, cr4: 2n },
     mayChange: ({ register }: RegisterChange) => register !== "cr0",
     mayLoad: () => true,
     denied: () => {},
     loadedUnread: () => {},
-    unwatched: () => {},
+    weakened: () => {},
   },
 };
 
@@ -365,8 +365,8 @@ function logged(setting: Setting) {
       {
         stopped: () => {},
         pauses: false,
-        unlogged: (reason) => told.push(reason),
-        tablesOpened: () => {},
+        mayPatch: () => false,
+        weakened: (_, reason) => told.push(reason),
       },
     );
   return {
@@ -620,6 +620,30 @@ Deno.test("the tables on the way to a page are trapped once the kernel is up, no
   assertEquals(open().recover(false), "4 pages are writable again");
   assertEquals(calls(), [`rwx ${trapped}`]);
   assertEquals(setting.notes, []);
+});
+
+Deno.test("code that its kernel patches is trapped as such, and no failure where it cannot be", () => {
+  using setting = new Setting();
+  const { monitor, guest: open } = watched(setting);
+  const guest = open();
+  const patched: InvariantRange = {
+    ...REGION,
+    kind: "code",
+    patched: true,
+    rungs: ["trap", "poll"],
+  };
+  assertEquals(guest.protect([patched], LISTENER).rungs, ["trap"]);
+  // By another way than the kernel's
+  monitor.put(0, { frame: setting.frame, address: START });
+  monitor.notify();
+  assertEquals(
+    monitor.answers.at(-1)![1] & constants.VM_EVENT_FLAG_EMULATE_NOWRITE,
+    constants.VM_EVENT_FLAG_EMULATE_NOWRITE,
+  );
+  guest.unprotect();
+  monitor.refused.set(`r-x ${setting.frame}`, 22);
+  const { rungs, refused } = guest.protect([patched], LISTENER);
+  assertEquals([rungs, refused], [["poll"], undefined]);
 });
 
 Deno.test("a hold is made once and undone once", () => {

@@ -233,6 +233,7 @@ export const hvmCpu = {
   rsp: 568, // u64
   r8: 576, // u64, and those up to r15 behind it
   rip: 640, // u64
+  rflags: 648, // u64
   cr0: 656, // u64
   cr3: 672, // u64
   cr4: 680, // u64

@@ -46,6 +46,8 @@ export interface InvariantRange {
   readonly executed?: { readonly start: bigint; readonly size: number };
   /** Whether the kernel is up, and changes the way to it no more */
   readonly settled?: boolean;
+  /** Whether its own kernel writes to it: the listener knows what */
+  readonly patched?: boolean;
   /** What it bears, and may be done to it */
   readonly rungs: readonly Rung[];
 }
@@ -67,12 +69,27 @@ export interface StoppedWrite {
   /** Guest frame, and where on it the first byte lies */
   readonly frame: bigint;
   readonly offset: number;
-  /** Bytes in all, where that is known */
+  /** Bytes in all, where that is known and `data` does not tell it */
   readonly size?: number;
   /** What was to be written, where that is known */
   readonly data?: Uint8Array;
   /** The entry that it may reach, if the frame is that of a page table */
   readonly entry?: TableEntry;
+}
+
+/**
+ * A write to what the kernel itself writes to, before it lands, and by its way:
+ * through a mapping in the lower half, which processes have.
+ */
+export interface PlannedWrite {
+  readonly vcpu: number;
+  /** Guest virtual address of the instruction */
+  readonly ip: bigint;
+  /** Guest frame, and where on it the first byte lies */
+  readonly frame: bigint;
+  readonly offset: number;
+  /** All of it is on that frame */
+  readonly data: Uint8Array;
 }
 
 /** A register that a virtual CPU is about to change. */
@@ -95,8 +112,25 @@ export interface TableLoad {
   readonly value: DescriptorTable;
 }
 
+/**
+ * What is found at the next pass instead of being stopped, or compared at each
+ * pass instead of being known from a log.
+ *
+ * - `log`: which pages are written to
+ * - `tables`: changes of page tables on the way to pages
+ * - `text`: writes to code that the kernel itself writes to, while it writes much
+ * - `registers`: loads of descriptor tables
+ */
+export type Weakened = "log" | "tables" | "text" | "registers";
+
+/** Who is told of what works less well than it did. */
+export interface WeakenedListener {
+  /** Gets what it is, each once or for good, and why */
+  weakened(what: Weakened, reason: string): void;
+}
+
 /** Who is asked before registers change. */
-export interface RegisterListener {
+export interface RegisterListener extends WeakenedListener {
   /** Bits of the control registers whose changes it is asked about */
   readonly bits: { readonly cr0: bigint; readonly cr4: bigint };
   /** Whether it may happen; the virtual CPU waits */
@@ -110,20 +144,16 @@ export interface RegisterListener {
   denied(load: TableLoad): void;
   /** A table was loaded of which nobody could read where it is */
   loadedUnread(): void;
-  /** Loads of tables just happen from now on, for that reason */
-  unwatched(reason: string): void;
 }
 
 /** Who is told of what was stopped. */
-export interface GuestListener {
+export interface GuestListener extends WeakenedListener {
   /** Gets each write that did not land, before the guest goes on */
   stopped(write: StoppedWrite): void;
   /** Whether `stopped` may pause the guest, which stands at the write then */
   readonly pauses: boolean;
-  /** Writes are not logged any more, for that reason: all is compared again */
-  unlogged(reason: string): void;
-  /** Page tables on the way to pages may change from now on, for that reason */
-  tablesOpened(reason: string): void;
+  /** Whether a write to a patched range may land; the virtual CPU waits */
+  mayPatch(write: PlannedWrite): boolean;
   /** Left out if every register may change */
   readonly registers?: RegisterListener;
 }

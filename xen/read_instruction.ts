@@ -23,6 +23,8 @@ export interface NextInstruction {
   /** Bytes from the instruction on, at most 15 */
   readonly code: Uint8Array;
   readonly registers: AddressRegisters;
+  /** RFLAGS */
+  readonly flags: bigint;
 }
 
 /** In EFER: 64-bit mode and its submode for 32-bit code are on */
@@ -48,7 +50,8 @@ export function readInstruction(
   const root = BigInt.asUintN(52, u64(hvmCpu.cr3)) >> 12n;
   const registers = addressRegisters(view);
   try {
-    return { root, code: readCode(read, root, registers.ip), registers };
+    const code = readCode(read, root, registers.ip);
+    return { root, code, registers, flags: u64(hvmCpu.rflags) };
   } catch (error) {
     if (error instanceof UnreadableMemoryError) return undefined;
     throw error;

@@ -88,7 +88,10 @@ export class RegisterWatch implements EventListener {
     } catch (error) {
       const cannot = error instanceof XenError && error.code === "EOPNOTSUPP";
       if (!cannot) throw error;
-      this.#listener.unwatched("the processor does not tell of them");
+      this.#listener.weakened(
+        "registers",
+        "the processor does not tell of them",
+      );
     }
   }
 
@@ -138,7 +141,8 @@ export class RegisterWatch implements EventListener {
     if (this.#accesses.next() || !this.#tellsTables) return;
     this.#tellsTables = false;
     endTableEvents(this.#host, this.#domain);
-    this.#listener.unwatched(
+    this.#listener.weakened(
+      "registers",
       `the guest used such registers more than ${MAX_ACCESSES} times in a ` +
         "second",
     );

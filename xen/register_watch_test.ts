@@ -75,7 +75,7 @@ function setUp(xen = new MonitorHost()) {
     },
     denied: (load) => told.push(load),
     loadedUnread: () => told.push("unread"),
-    unwatched: (reason) => told.push(reason),
+    weakened: (_, reason) => told.push(reason),
   }, read);
   /** A virtual CPU accesses a descriptor table register. */
   const access = (table: number, writes = true) => {

@@ -43,6 +43,9 @@ export type VmEvent =
     | { readonly kind: "unknown"; readonly reason: number }
   );
 
+/** An access to memory. */
+export type MemoryEvent = VmEvent & { readonly kind: "memory" };
+
 /**
  * What is to become of it.
  *

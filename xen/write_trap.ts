@@ -2,12 +2,13 @@ import { EventRate } from "./event_rate.ts";
 import type { XenHost } from "./host.ts";
 import { markEntry } from "./mark_entry.ts";
 import type { EventListener, MonitorEvents } from "./monitor_events.ts";
-import type { GuestListener, StoppedWrite, TableEntry } from "./protection.ts";
+import type { GuestListener, StoppedWrite } from "./protection.ts";
+import { PatchedPages } from "./patched_pages.ts";
 import { ProtectedEntries } from "./protected_entries.ts";
 import { readStore, type ThroughTables } from "./read_store.ts";
 import { readWaitingCpu } from "./read_waiting_cpu.ts";
 import { unlessGone } from "./unless_gone.ts";
-import type { VmAnswer, VmEvent } from "./vm_event.ts";
+import type { MemoryEvent, VmAnswer, VmEvent } from "./vm_event.ts";
 
 /** How long an instruction may take until its write is told all the same, ms */
 const STEP_LIMIT = 50;
@@ -20,9 +21,6 @@ const MAX_KEPT = 64;
  * Xen logs which pages are written to.
  */
 const MAX_TABLE_USES = 50;
-
-/** An access to memory. */
-type MemoryEvent = VmEvent & { readonly kind: "memory" };
 
 /** What a virtual CPU wrote that finishes with it before it is told. */
 interface Step {
@@ -39,6 +37,8 @@ interface Step {
  * to be emulated with nothing written. Writes that Xen makes for the guest are
  * not stopped. `openTrap` undoes it.
  *
+ * Pages of code that their own kernel writes to are `PatchedPages`.
+ *
  * Page tables on the way to the pages are trapped as well, for the sake of some
  * of their entries. What is written to the others Xen's emulator writes: it asks
  * for no trap, so only instructions that can be understood are left to it.
@@ -53,6 +53,8 @@ export class WriteTrap implements EventListener {
   #listener: GuestListener;
   #memory: ThroughTables;
   #pages = new Set<bigint>();
+  /** Of the pages, those that the kernel writes to as well */
+  #patched: PatchedPages;
   #entries = new ProtectedEntries();
   #tableUses = new EventRate(MAX_TABLE_USES);
   /** By virtual CPU, from its write until it has finished */
@@ -75,6 +77,7 @@ export class WriteTrap implements EventListener {
     this.#domain = domain;
     this.#listener = listener;
     this.#memory = memory;
+    this.#patched = new PatchedPages(host, domain, listener, memory);
     if (listener.pauses) host.control.tellSteps(domain);
     events.add(this);
   }
@@ -84,18 +87,21 @@ export class WriteTrap implements EventListener {
    *
    * @param pages Guest frames of ordinary memory
    * @param entries The way, in place of that of an earlier call
+   * @param patched Those of the pages that the kernel writes to as well
    * @throws {XenError} If Xen refuses one, with those before it trapped: EINVAL
    *   on processors of AMD
    */
   close(
     pages: readonly bigint[],
     entries: ProtectedEntries = new ProtectedEntries(),
+    patched: readonly bigint[] = [],
   ): void {
     for (const page of pages) this.#pages.add(page);
     const before = this.#tables;
     this.#entries = entries;
     const { control } = this.#host;
     control.setAccess(this.#domain, [...pages, ...this.#tables], "r-x");
+    this.#patched.closed(patched);
     this.#open(before.filter((table) => !entries.isTable(table)));
   }
 
@@ -114,9 +120,16 @@ export class WriteTrap implements EventListener {
       return "end steps";
     }
     if (event.kind !== "memory" || !event.writes) return undefined;
-    if (this.#pages.has(event.frame)) return this.#stop(event);
+    if (this.#pages.has(event.frame)) return this.#answerPage(event);
     if (this.#entries.isTable(event.frame)) return this.#answerTable(event);
     return undefined;
+  }
+
+  #answerPage(event: MemoryEvent): VmAnswer {
+    if (!this.#patched.has(event.frame)) return this.#stop(event);
+    const verdict = this.#patched.judge(event);
+    if (typeof verdict === "string") return verdict;
+    return this.#stop({ ...event, ...verdict }, verdict);
   }
 
   /** What the guest or its processor does to a page table. */
@@ -125,7 +138,7 @@ export class WriteTrap implements EventListener {
     if (!inWalk) {
       const size = this.#sizeOf(event);
       const entry = this.#entries.reached(frame, offset, size);
-      if (entry !== undefined) return this.#stop(event, entry);
+      if (entry !== undefined) return this.#stop(event, { entry });
     }
     if (!this.#tableUses.next()) {
       this.#openTables();
@@ -161,19 +174,19 @@ export class WriteTrap implements EventListener {
   #openTables(): void {
     this.#open(this.#tables);
     this.#entries = new ProtectedEntries();
-    this.#listener.tablesOpened(
+    this.#listener.weakened(
+      "tables",
       `the guest used them otherwise more than ${MAX_TABLE_USES} times in a ` +
         "second",
     );
   }
 
-  /** @param entry What it may reach, of a page table */
+  /** @param known The entry that it may reach, or what was to be written */
   #stop(
     { vcpu, ip, frame, offset }: MemoryEvent,
-    entry?: TableEntry,
+    known?: Pick<StoppedWrite, "entry" | "data">,
   ): VmAnswer {
-    const place = { vcpu, ip, frame, offset };
-    const write = entry === undefined ? place : { ...place, entry };
+    const write = { vcpu, ip, frame, offset, ...known };
     const step = this.#steps.get(vcpu);
     if (step !== undefined) {
       // The next instruction writes as well, or this one goes on
@@ -204,6 +217,7 @@ export class WriteTrap implements EventListener {
 
   /** Lets virtual CPUs run freely that were to finish first. */
   ended(): void {
+    this.#patched.ended();
     for (const vcpu of [...this.#steps.keys()]) {
       unlessGone(() => this.#host.control.endSteps(this.#domain, vcpu));
       this.#finish(vcpu);

@@ -58,8 +58,8 @@ function setUp({ release, pauses = false, refused = [] }: {
     {
       stopped: (write) => void told.push(write),
       pauses,
-      unlogged: () => {},
-      tablesOpened: () => {},
+      mayPatch: () => false,
+      weakened: () => {},
     },
     NO_MEMORY,
   );
@@ -251,8 +251,8 @@ function withTables({ pauses = false, code = MOV } = {}) {
     {
       stopped: (write) => void told.push(write),
       pauses,
-      unlogged: () => {},
-      tablesOpened: (reason) => void opened.push(reason),
+      mayPatch: () => false,
+      weakened: (what) => void opened.push(what),
     },
     { readThrough: () => Uint8Array.from({ ...code, length: 15 }), walk },
   );

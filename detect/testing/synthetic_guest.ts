@@ -68,8 +68,8 @@ export class SyntheticGuest implements GuardedGuest {
   complete = true;
   /** Who wants to know of writes that did not land */
   stopped: (write: StoppedWrite) => void = () => {};
-  /** Who wants to know that its writes are not logged any more */
-  unlogged: (reason: string) => void = () => {};
+  /** Who wants to know of all else */
+  listener: GuestListener | undefined;
   /** Whether the last look was to compare what was not written to as well */
   isFull = false;
   /** Whether it can have the guard asked before registers change */
@@ -249,7 +249,7 @@ export class SyntheticGuest implements GuardedGuest {
     listener: GuestListener,
   ): Protection {
     this.stopped = (write) => listener.stopped(write);
-    this.unlogged = (reason) => listener.unlogged(reason);
+    this.listener = listener;
     if (this.watchesRegisters) this.registerListener = listener.registers;
     const registers = this.registerListener !== undefined;
     if (!ranges.every(({ rungs }) => rungs.includes("protect"))) {

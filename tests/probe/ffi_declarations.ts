@@ -43,6 +43,7 @@ export function ffiDeclarations(source: string): FfiFunction[] {
 }
 
 const PRELUDE = `\
+#define _GNU_SOURCE
 #include <poll.h>
 #include <stdbool.h>
 #include <stdint.h>

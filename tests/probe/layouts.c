@@ -112,6 +112,7 @@ int main(void)
 	OFFSET(struct hvm_hw_cpu, rsp);
 	OFFSET(struct hvm_hw_cpu, r8);
 	OFFSET(struct hvm_hw_cpu, rip);
+	OFFSET(struct hvm_hw_cpu, rflags);
 	OFFSET(struct hvm_hw_cpu, cr0);
 	OFFSET(struct hvm_hw_cpu, cr3);
 	OFFSET(struct hvm_hw_cpu, cr4);

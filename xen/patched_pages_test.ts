@@ -1,0 +1,220 @@
+import { assert, assertEquals } from "@std/assert";
+import { ForeignFrames } from "./foreign_frames.ts";
+import type { XenHost } from "./host.ts";
+import { hvmCpu, PAGE_SIZE } from "./layouts.ts";
+import { walkPageTables } from "./page_walk.ts";
+import { PatchedPages } from "./patched_pages.ts";
+import type { PlannedWrite } from "./protection.ts";
+import { Machine } from "./testing/machine.ts";
+import { MonitorHost } from "./testing/monitor_host.ts";
+
+const DOMAIN = 7;
+const IP = 0xffff_ffff_8100_1234n;
+const ESRCH = 3;
+/** Where Linux maps the page for a moment: in the lower half */
+const POKE = 0x5555_0000_1000n;
+/** Where the code is */
+const TEXT = 0xffff_ffff_8000_3000n;
+const SOURCE = 0xffff_c900_0000_0000n;
+const REP_MOVSB = [0xf3, 0xa4];
+/** mov %al,(%rdi) */
+const MOV_AL = [0x88, 0x07];
+/** movnti %eax,(%rdi): none that is understood */
+const MOVNTI = [0x0f, 0xc3, 0x07];
+const CALL = [0xe8, 1, 2, 3, 4];
+
+/** Two pages of code, which a virtual CPU is about to write to. */
+function setUp(code: readonly number[] = REP_MOVSB) {
+  const stack = new DisposableStack();
+  const machine = stack.use(new Machine());
+  const root = machine.allocate();
+  const frames = [0n, 1n].map((page) => {
+    const frame = machine.map(root, POKE + page * 4096n);
+    machine.map(root, TEXT + page * 4096n, { frame });
+    return frame;
+  }) as [bigint, bigint];
+  const xen = new MonitorHost();
+  const set = (at: number, value: bigint) =>
+    xen.cpu.setBigUint64(at, value, true);
+  set(hvmCpu.cr3, root << 12n);
+  set(hvmCpu.msr_efer, 0xd01n);
+  xen.cpu.setUint32(hvmCpu.cs_arbytes, 0xa9b, true);
+  set(hvmCpu.rip, IP);
+  const host = {
+    ...xen.host,
+    frames: stack.use(new ForeignFrames(machine.libraries)),
+  } as XenHost;
+  let source: readonly number[] = CALL;
+  const asked: PlannedWrite[] = [];
+  const weakened: unknown[] = [];
+  const verdict = { may: true };
+  const pages = new PatchedPages(host, DOMAIN, {
+    stopped: () => {},
+    pauses: false,
+    mayPatch: (write) => {
+      asked.push(write);
+      return verdict.may;
+    },
+    weakened: (...told) => void weakened.push(told),
+  }, {
+    readThrough: (_root, address, length) =>
+      Uint8Array.from({
+        ...(address === SOURCE ? source : code),
+        length,
+      }),
+    walk: (address, from = root) =>
+      walkPageTables(
+        (table, index) => machine.entry(table, index),
+        from,
+        address,
+        4,
+      ),
+  });
+  stack.defer(() => pages.ended());
+  pages.closed(frames);
+  /** The guest writes; it says where, and Xen where the first byte lies. */
+  const write = (
+    bytes: readonly number[],
+    address: bigint,
+    seen = address,
+  ) => {
+    source = bytes;
+    set(hvmCpu.rsi, SOURCE);
+    set(hvmCpu.rdi, address);
+    set(hvmCpu.rcx, BigInt(bytes.length));
+    set(hvmCpu.rax, BigInt(bytes[0]!));
+    const page = seen - seen % BigInt(PAGE_SIZE);
+    const second = page === POKE + 4096n || page === TEXT + 4096n;
+    return pages.judge({
+      vcpu: 0,
+      ip: IP,
+      kind: "memory",
+      frame: frames[second ? 1 : 0],
+      offset: Number(seen - page),
+      writes: true,
+      address: seen,
+      inWalk: false,
+    });
+  };
+  return {
+    ...{ machine, root, frames, xen, pages, write },
+    ...{ asked, weakened, verdict },
+    [Symbol.dispose]: () => stack[Symbol.dispose](),
+  };
+}
+
+Deno.test("what the kernel may write lands, and the instruction passes with nothing written", () => {
+  using setting = setUp();
+  const { machine, frames, asked, write } = setting;
+  assertEquals(write(CALL, POKE + 0x30n), "discard");
+  assertEquals(asked, [{
+    vcpu: 0,
+    ip: IP,
+    frame: frames[0],
+    offset: 0x30,
+    data: Uint8Array.from(CALL),
+  }]);
+  assertEquals([...machine.bytes(frames[0]).slice(0x2f, 0x36)], [
+    0,
+    ...CALL,
+    0,
+  ]);
+});
+
+Deno.test("a breakpoint that a register holds lands as well", () => {
+  using setting = setUp(MOV_AL);
+  const { machine, frames, write } = setting;
+  assertEquals(write([0xcc], POKE), "discard");
+  assertEquals(machine.bytes(frames[0])[0], 0xcc);
+});
+
+Deno.test("a write that goes on on the next page is judged and lands on both", () => {
+  using setting = setUp();
+  const { machine, frames, asked, write } = setting;
+  assertEquals(write(CALL, POKE + 4094n), "discard");
+  assertEquals(
+    asked.map(({ frame, offset, data }) => [frame, offset, ...data]),
+    [
+      [frames[0], 4094, 0xe8, 1],
+      [frames[1], 0, 2, 3, 4],
+    ],
+  );
+  assertEquals([...machine.bytes(frames[1]).slice(0, 4)], [2, 3, 4, 0]);
+});
+
+Deno.test("what the kernel may not write is to be stopped, and does not land", () => {
+  using setting = setUp();
+  const { machine, frames, verdict, write } = setting;
+  verdict.may = false;
+  assertEquals(write(CALL, POKE), {
+    frame: frames[0],
+    offset: 0,
+    data: Uint8Array.from(CALL),
+  });
+  assertEquals(machine.bytes(frames[0])[0], 0);
+});
+
+Deno.test("who writes by another way than the kernel's is not asked what", () => {
+  using setting = setUp();
+  const { asked, write, weakened } = setting;
+  assertEquals(write(CALL, TEXT), undefined);
+  assertEquals([asked, weakened], [[], []]);
+});
+
+Deno.test("what cannot be understood opens the pages, and is told once", () => {
+  using setting = setUp(MOVNTI);
+  const { xen, frames, weakened, write } = setting;
+  assertEquals(write(CALL, POKE), "go on");
+  assertEquals(write(CALL, POKE), "go on");
+  // Whoever writes
+  assertEquals(write(CALL, TEXT), "go on");
+  assertEquals(xen.calls, [`rwx ${frames}`]);
+  assertEquals(weakened, [[
+    "text",
+    "the kernel's way to write cannot be understood",
+  ]]);
+});
+
+Deno.test("an instruction that writes elsewhere, or elsewhere as well, is not understood", () => {
+  for (const place of ["another byte", "another page", "a page of data"]) {
+    using setting = setUp();
+    const { machine, root, frames, weakened, write } = setting;
+    if (place === "another byte") write(CALL, POKE, POKE + 1n);
+    if (place === "another page") {
+      machine.map(root, POKE, { frame: frames[1] });
+      write(CALL, POKE);
+    }
+    if (place === "a page of data") {
+      machine.map(root, POKE + 4096n);
+      write(CALL, POKE + 4094n);
+    }
+    assertEquals(weakened.length, 1, place);
+    assertEquals(machine.bytes(frames[0])[0], 0);
+  }
+});
+
+Deno.test("a kernel that changes much of its code has it open for some seconds", () => {
+  using setting = setUp();
+  const { xen, frames, pages, weakened, write } = setting;
+  let writes = 0;
+  // A second may end meanwhile
+  while (weakened.length === 0 && writes++ < 200) write(CALL, POKE);
+  assert(writes > 50 && writes < 110, `${writes}`);
+  assertEquals(xen.calls, [`rwx ${frames}`]);
+  // Who closes them anew is obeyed at once
+  pages.closed(frames);
+  assertEquals(write(CALL, TEXT), undefined);
+  assertEquals(weakened.length, 1);
+});
+
+Deno.test("a frame that is gone in that moment is left alone, and so is a guest", () => {
+  {
+    using setting = setUp();
+    setting.machine.refused.add(setting.frames[0]);
+    assertEquals(setting.write(CALL, POKE), "go on");
+  }
+  using setting = setUp(MOVNTI);
+  const { xen, frames, write } = setting;
+  xen.refused.set(`rwx ${frames}`, ESRCH);
+  assertEquals(write(CALL, POKE), "go on");
+});
