@@ -14,7 +14,10 @@ export interface Work {
   readonly time: number;
   /** For which the guest could have run and was not let, by Xen's count */
   readonly lost: number;
-  /** For which the host ran the emulator's thread of the guest's processor */
+  /**
+   * For which the host ran the emulator's thread of the guest's processor, if
+   * the guest is bound to one
+   */
   readonly processor: number;
 }
 
@@ -22,8 +25,8 @@ export interface Work {
 export class GuestLoad {
   readonly guest: Guest;
   #lab: Lab;
-  /** Directory in `/proc` of the thread */
-  #thread = "";
+  /** Directory in `/proc` of the thread, once the guest is bound to one */
+  #thread: string | undefined;
   #orders = 0;
 
   private constructor(lab: Lab, guest: Guest) {
@@ -57,6 +60,7 @@ export class GuestLoad {
   }
 
   async #processor(): Promise<number> {
+    if (this.#thread === undefined) return NaN;
     // The first figure is the time on a processor of the host
     const text = await Deno.readTextFile(`${this.#thread}/schedstat`);
     return Number(text.split(" ")[0]);
