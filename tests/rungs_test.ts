@@ -1,9 +1,13 @@
-import { assertEquals, assertThrows } from "@std/assert";
+import { assert, assertEquals, assertThrows } from "@std/assert";
 import { hvmCpu, trapInfo, vcpuContext } from "../xen/layouts.ts";
+import { columnText } from "./rungs/column_text.ts";
+import { COLUMNS } from "./rungs/columns.ts";
 import { isBad } from "./rungs/is_bad.ts";
 import { judgeAttack } from "./rungs/judge_attack.ts";
+import { keptColumns } from "./rungs/kept_columns.ts";
 import { ordersOfChange } from "./rungs/orders_of_change.ts";
 import { outcomeText } from "./rungs/outcome_text.ts";
+import { rungMatrixText } from "./rungs/rung_matrix_text.ts";
 import type { PrintedEvent, PrintedFinding } from "./support/printed_event.ts";
 import { toldTime } from "./support/told_time.ts";
 
@@ -64,6 +68,42 @@ Deno.test("what could not be told is a failure, whatever was told", () => {
   ]);
   assertEquals(outcome.wrong, ["XK-003 could not tell: not-present"]);
   assertEquals(isBad(outcome), true);
+});
+
+Deno.test("a matrix that was printed is read back as it was", () => {
+  const attacks = ["text-byte", "text-byte, remapped"];
+  const columns = COLUMNS.map((column, index) =>
+    columnText(
+      column,
+      attacks.slice(0, 1 + index % 2).map((attack) =>
+        judgeAttack(attack, index === 0 ? "landed" : "refused", 0, [])
+      ),
+    )
+  );
+  const read = keptColumns(rungMatrixText(columns));
+  assertEquals(
+    read.map(({ title, head }) => [title, head]),
+    columns.map(({ title, head }) => [title, head]),
+  );
+  for (const [index, { cells }] of columns.entries()) {
+    // What a column does not have is an empty cell
+    const full = [...read[index]!.cells].filter(([_, text]) => text !== "");
+    assertEquals(full, [...cells]);
+  }
+});
+
+Deno.test("the matrix in docs has only columns that are made", async () => {
+  const file = new URL("../docs/rung-matrix.md", import.meta.url);
+  const places = COLUMNS.map((column) => columnText(column));
+  for (
+    const { title, head, cells } of keptColumns(await Deno.readTextFile(file))
+  ) {
+    const isKnown = places.some((place) =>
+      place.title === title && place.head === head
+    );
+    assertEquals(isKnown, true, `${title}, ${head}`);
+    assert(cells.size > 0);
+  }
 });
 
 Deno.test("memory is written in pieces that stay within a page", () => {

@@ -13,11 +13,12 @@ import { hostCommand } from "../lab/host_command.ts";
 import { chosen } from "../support/chosen.ts";
 import { COLUMNS, type RungColumn } from "./columns.ts";
 import { isBad } from "./is_bad.ts";
-import { keepOutcomes, keptOutcomes } from "./kept_outcomes.ts";
+import { type ColumnText, columnText } from "./column_text.ts";
+import { keptColumns } from "./kept_columns.ts";
 import { outcomeText } from "./outcome_text.ts";
 import { rungMatrixText } from "./rung_matrix_text.ts";
 import type { RungOutcome } from "./rung_outcome.ts";
-import { type FilledColumn, runColumns } from "./run_columns.ts";
+import { runColumns } from "./run_columns.ts";
 
 const FILE = new URL("../../docs/rung-matrix.md", import.meta.url);
 
@@ -33,14 +34,18 @@ function tell(outcome: RungOutcome): void {
   console.log([text, ...outcome.wrong].join("\n    "));
 }
 
-async function writeMatrix(): Promise<void> {
-  const filled: FilledColumn[] = [];
-  for (const column of COLUMNS) {
-    const outcomes = await keptOutcomes(column);
-    if (outcomes !== undefined) filled.push({ column, outcomes });
-    else console.log("not run yet:", ...Object.values(column));
-  }
-  await Deno.writeTextFile(FILE, rungMatrixText(filled));
+/** Puts a column in place of that of an earlier run; the others are kept. */
+async function writeMatrix(made: ColumnText): Promise<void> {
+  const known = [made, ...keptColumns(await Deno.readTextFile(FILE))];
+  const columns = COLUMNS.flatMap((column) => {
+    const { title, head } = columnText(column);
+    const text = known.find((other) =>
+      other.title === title && other.head === head
+    );
+    if (text === undefined) console.log("not run yet:", title, head);
+    return text ?? [];
+  });
+  await Deno.writeTextFile(FILE, rungMatrixText(columns));
   await hostCommand([Deno.execPath(), "fmt", "--quiet", FILE.pathname]);
 }
 
@@ -60,7 +65,6 @@ const wanted = COLUMNS.filter(({ guest, host, type, rung }) =>
 let bad = 0;
 for await (const { column, outcomes } of runColumns(wanted, tell)) {
   bad += outcomes.filter(isBad).length;
-  await keepOutcomes(column, outcomes);
-  await writeMatrix();
+  await writeMatrix(columnText(column, outcomes));
 }
 Deno.exitCode = bad === 0 ? 0 : 1;

@@ -1,6 +1,4 @@
-import type { RungColumn } from "./columns.ts";
-import { outcomeText } from "./outcome_text.ts";
-import type { FilledColumn } from "./run_columns.ts";
+import type { ColumnText } from "./column_text.ts";
 
 const INTRODUCTION = `# Rungs
 
@@ -66,11 +64,6 @@ in the guest (\`tests/rungs/inside.c\`) makes the change when it is told to:
 One guest makes them one after another, and undoes what landed.
 `;
 
-const MACHINES = {
-  qemu: "QEMU, a processor of AMD (SVM)",
-  bochs: "Bochs, a processor of Intel (VMX)",
-};
-
 const TIMES = `
 ## Machines
 
@@ -81,43 +74,32 @@ program in Dom0 that puts the order into xenstore, and the guest's own time unti
 it attacks.
 `;
 
-function titleOf({ guest, host, type }: RungColumn): string {
-  const name = guest === "simpleos" ? "SimpleOS" : `Linux ${guest}`;
-  return `${name} as ${type.toUpperCase()} guest: ${MACHINES[host]}`;
-}
-
 function row(cells: readonly string[]): string {
   return `| ${cells.join(" | ")} |\n`;
 }
 
 /** The columns of one guest on one host, side by side. */
-function table(columns: readonly FilledColumn[]): string {
-  const attacks = columns[0]!.outcomes.map(({ attack }) => attack);
-  const head = [
-    "attack",
-    ...columns.map(({ column }) => `${column.rung} (\`${column.rungs}\`)`),
-  ];
-  const rows = attacks.map((attack) => [
+function table(columns: readonly ColumnText[]): string {
+  const attacks = new Set(columns.flatMap(({ cells }) => [...cells.keys()]));
+  const head = ["attack", ...columns.map(({ head }) => head)];
+  const rows = [...attacks].map((attack) => [
     `\`${attack}\``,
-    ...columns.map(({ outcomes }) => {
-      const outcome = outcomes.find((other) => other.attack === attack);
-      return outcome === undefined ? "" : outcomeText(outcome);
-    }),
+    ...columns.map(({ cells }) => cells.get(attack) ?? ""),
   ]);
   return [head, head.map(() => "---"), ...rows].map(row).join("");
 }
 
-function section([title, columns]: readonly [string, FilledColumn[]]): string {
+function section([title, columns]: readonly [string, ColumnText[]]): string {
   return `\n### ${title}\n\n${table(columns)}`;
 }
 
 /** The matrix as Markdown: a table for each guest on each host. */
-export function rungMatrixText(columns: readonly FilledColumn[]): string {
+export function rungMatrixText(columns: readonly ColumnText[]): string {
   const [simpleos, linux] = [true, false].map((isSimpleos) => {
-    const chosen = columns.filter(({ column }) =>
-      (column.guest === "simpleos") === isSimpleos
+    const chosen = columns.filter(({ title }) =>
+      title.startsWith("SimpleOS") === isSimpleos
     );
-    const tables = Map.groupBy(chosen, ({ column }) => titleOf(column));
+    const tables = Map.groupBy(chosen, ({ title }) => title);
     return [...tables].map(section).join("");
   });
   return INTRODUCTION + SIMPLEOS + simpleos + LINUX + linux + TIMES;
