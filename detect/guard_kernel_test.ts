@@ -194,10 +194,7 @@ Deno.test("a write to code that the kernel does not account for may not land", (
   guard.arm();
   const may = (offset: bigint, ...bytes: number[]) =>
     guest.listener!.mayPatch({
-      vcpu: 0,
-      ip: TEXT,
-      frame: guest.frame(TEXT),
-      offset: Number(offset),
+      address: TEXT + offset,
       data: Uint8Array.from(bytes),
     });
   assertEquals(may(0x100n, HOOK), true);
@@ -221,7 +218,6 @@ Deno.test("who cannot tell lets the kernel write", () => {
     })),
   });
   guard.arm();
-  const write = { vcpu: 0, ip: TEXT, frame: guest.frame(TEXT), offset: 0 };
   const data = guest.read(TEXT, 1).map((byte) => byte ^ 1);
-  assertEquals(guest.listener!.mayPatch({ ...write, data }), true);
+  assertEquals(guest.listener!.mayPatch({ address: TEXT, data }), true);
 });

@@ -1,5 +1,6 @@
 import type { SymbolTable } from "../guestos/symbol_table.ts";
 import type { PlannedWrite } from "../xen/protection.ts";
+import { covers } from "./covers.ts";
 import { compareRegion } from "./differences.ts";
 import { eachRegion } from "./each_region.ts";
 import { elfHash } from "./elf_hash.ts";
@@ -7,7 +8,6 @@ import type { Detector, Finding, Remedy, Told } from "./finding.ts";
 import { type Guest, PAGE_SIZE } from "./guest.ts";
 import { isInRegion } from "./is_in_region.ts";
 import { LivingText } from "./living_text.ts";
-import { placeOfFrame } from "./place_of_frame.ts";
 import { restoreRegion } from "./restore_region.ts";
 import { rules } from "./rules.ts";
 import type { TrustedRegion } from "./trusted_region.ts";
@@ -67,11 +67,10 @@ export class KernelText implements Detector {
     });
   }
 
-  mayPatch({ frame, offset, data }: PlannedWrite): boolean {
-    const place = placeOfFrame(this.#guest, this.#regions, frame);
-    if (place === undefined) return true;
-    const living = this.#living.get(place.region);
-    return living?.mayPatch(place.at + offset, data) ?? false;
+  mayPatch({ address, data }: PlannedWrite): boolean {
+    const region = this.#regions.find((region) => covers(region, address));
+    if (region === undefined) return true;
+    return this.#living.get(region)?.mayPatch(address, data) ?? false;
   }
 
   remedy(finding: Finding): Remedy | undefined {

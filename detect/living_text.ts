@@ -185,15 +185,16 @@ export class LivingText {
    * may be written before the kernel's lists know of it, so at places that it
    * rewrites any bytes may.
    *
-   * @param at Where in the region the first is to stand
+   * @param address In the region, where the first is to stand
    * @throws {UnreadableMemoryError} If the guest cannot be read
    */
-  mayPatch(at: number, bytes: Uint8Array): boolean {
+  mayPatch(address: bigint, bytes: Uint8Array): boolean {
     const { living, start, trusted } = this.#region;
     if (living === undefined) return false;
-    const read = (address: bigint, size: number) => {
-      const found = this.#guest.read(address, size).slice();
-      const from = Number(address - start);
+    const at = Number(address - start);
+    const read = (place: bigint, size: number) => {
+      const found = this.#guest.read(place, size).slice();
+      const from = Number(place - start);
       bytes.forEach((byte, i) => {
         const place = at + i - from;
         if (place >= 0 && place < size) found[place] = byte;

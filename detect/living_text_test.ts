@@ -372,7 +372,7 @@ Deno.test("while the kernel says that it is at work a change may last, but not f
 Deno.test("a write may be the kernel's work where it rewrites its code, or is accounted for", () => {
   const { guest, living, write, disowned } = setUp();
   const may = (at: number, ...bytes: number[]) =>
-    living.mayPatch(at, Uint8Array.from(bytes));
+    living.mayPatch(TEXT + BigInt(at), Uint8Array.from(bytes));
   assertEquals(may(0x300, 9), false);
   assertEquals(may(0x300, 0x90, 0x90), true);
   // One byte after the other
@@ -394,5 +394,5 @@ Deno.test("what was there before a hook may be written back", () => {
   const { living, look, write } = setUp();
   write(0x100, HOOK);
   look();
-  assertEquals(living.mayPatch(0x100, Uint8Array.from(ORIGINAL)), true);
+  assertEquals(living.mayPatch(TEXT + 0x100n, Uint8Array.from(ORIGINAL)), true);
 });

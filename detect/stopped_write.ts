@@ -5,7 +5,6 @@ import type { Finding } from "./finding.ts";
 import { type Guest, PAGE_SIZE } from "./guest.ts";
 import { littleEndian } from "./little_endian.ts";
 import { nameAsset } from "./name_asset.ts";
-import { placeOfFrame } from "./place_of_frame.ts";
 import { rules } from "./rules.ts";
 import type { TrustedRegion } from "./trusted_region.ts";
 
@@ -39,28 +38,34 @@ function judgePage(
   regions: readonly TrustedRegion[],
   { frame, offset, data, size = data?.length ?? WORD, ip, vcpu }: StoppedWrite,
 ): Finding | undefined {
-  const place = placeOfFrame(guest, regions, frame);
-  if (place === undefined) return undefined;
-  const { region } = place;
-  const at = place.at + offset;
-  const address = region.start + BigInt(at);
-  const rule = region.kind === "code" ? rules.kernelText : rules.invariantData;
-  const shown = Math.min(size, SHOWN, region.size - at);
-  return nameAsset({
-    rule,
-    seen: "stop",
-    method: "direct write",
-    what: region.name,
-    address,
-    symbol: symbols.describe(address),
-    summary: "a write was stopped before it landed",
-    expected: region.trusted.slice(at, at + shown),
-    ...(data === undefined ? {} : { attempted: data.slice(0, shown) }),
-    ip,
-    ipSymbol: symbols.describe(ip),
-    vcpu,
-    key: `${rule.id} stop ${address.toString(16)} ${ip.toString(16)}`,
-  }, region);
+  for (const region of regions) {
+    const page = guest.walks(region.start, region.size).findIndex((walk) =>
+      walk.kind === "mapped" && walk.frame === frame
+    );
+    if (page < 0) continue;
+    const at = page * PAGE_SIZE + offset;
+    const address = region.start + BigInt(at);
+    const rule = region.kind === "code"
+      ? rules.kernelText
+      : rules.invariantData;
+    const shown = Math.min(size, SHOWN, region.size - at);
+    return nameAsset({
+      rule,
+      seen: "stop",
+      method: "direct write",
+      what: region.name,
+      address,
+      symbol: symbols.describe(address),
+      summary: "a write was stopped before it landed",
+      expected: region.trusted.slice(at, at + shown),
+      ...(data === undefined ? {} : { attempted: data.slice(0, shown) }),
+      ip,
+      ipSymbol: symbols.describe(ip),
+      vcpu,
+      key: `${rule.id} stop ${address.toString(16)} ${ip.toString(16)}`,
+    }, region);
+  }
+  return undefined;
 }
 
 function judgeEntry(

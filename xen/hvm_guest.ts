@@ -10,6 +10,7 @@ import type { XenHost } from "./host.ts";
 import type { EntryUpdate } from "./hypercalls.ts";
 import { decodeHvmCpu } from "./hvm_cpu.ts";
 import type { Journal, ProtectionNote } from "./journal.ts";
+import { PAGE_SIZE } from "./layouts.ts";
 import { isExecuted } from "./is_executed.ts";
 import type { Levels } from "./page_walk.ts";
 import { ProtectedEntries } from "./protected_entries.ts";
@@ -283,8 +284,12 @@ export class HvmGuest extends DomainGuest<HvmCpuState> {
     this.note();
     const { host, domain } = this;
     this.#trap ??= new WriteTrap(host, domain.id, events, listener, this);
-    const patched = ranges.filter(({ patched }) => patched);
-    this.#trap.close(pages, entries, this.framesOf(patched));
+    const patched = ranges.filter(({ patched }) => patched).flatMap((range) =>
+      this.framesOf([range]).map((frame, page) =>
+        [frame, range.start + BigInt(page * PAGE_SIZE)] as const
+      )
+    );
+    this.#trap.close(pages, entries, new Map(patched));
   }
 
   #gateWrites(

@@ -35,7 +35,8 @@ export class PatchedPages {
   #domain: number;
   #listener: GuestListener;
   #memory: ThroughTables;
-  #pages = new Set<bigint>();
+  /** Guest virtual address of each page, by its guest frame */
+  #pages: ReadonlyMap<bigint, bigint> = new Map();
   #rate = new EventRate(MAX_PATCHES);
   /** Closes the pages again, if they are open */
   #closing: ReturnType<typeof setTimeout> | undefined;
@@ -61,11 +62,12 @@ export class PatchedPages {
   /**
    * Takes note of the pages, which have been closed.
    *
-   * @param pages Guest frames, in place of those of an earlier call
+   * @param pages Guest virtual address of each, by its guest frame; in place of
+   *   those of an earlier call
    */
-  closed(pages: readonly bigint[]): void {
+  closed(pages: ReadonlyMap<bigint, bigint>): void {
     this.ended();
-    this.#pages = new Set(pages);
+    this.#pages = pages;
   }
 
   /** Whether a guest frame is one of the pages. */
@@ -80,15 +82,15 @@ export class PatchedPages {
    */
   judge(event: MemoryEvent): "go on" | "discard" | RoguePart | undefined {
     if (this.#closing !== undefined) return "go on";
-    const { vcpu, ip, address = KERNEL_HALF } = event;
-    if (address >= KERNEL_HALF) return undefined;
+    if ((event.address ?? KERNEL_HALF) >= KERNEL_HALF) return undefined;
     const parts = this.#partsOf(event);
     if (parts === undefined) {
       return this.#open("the kernel's way to write cannot be understood");
     }
     for (const { frame, offset, data } of parts) {
-      const part = { frame, offset, data };
-      if (!this.#listener.mayPatch({ vcpu, ip, ...part })) return part;
+      const address = this.#pages.get(frame)! + BigInt(offset);
+      const may = this.#listener.mayPatch({ address, data });
+      if (!may) return { frame, offset, data };
     }
     if (!this.#rate.next()) {
       return this.#open(
@@ -139,7 +141,9 @@ export class PatchedPages {
 
   #setAccess(access: "rwx" | "r-x"): void {
     const { control } = this.#host;
-    unlessGone(() => control.setAccess(this.#domain, [...this.#pages], access));
+    unlessGone(() =>
+      control.setAccess(this.#domain, [...this.#pages.keys()], access)
+    );
   }
 
   /** The pages stay as they are from now on. */

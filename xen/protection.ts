@@ -82,13 +82,9 @@ export interface StoppedWrite {
  * through a mapping in the lower half, which processes have.
  */
 export interface PlannedWrite {
-  readonly vcpu: number;
-  /** Guest virtual address of the instruction */
-  readonly ip: bigint;
-  /** Guest frame, and where on it the first byte lies */
-  readonly frame: bigint;
-  readonly offset: number;
-  /** All of it is on that frame */
+  /** Guest virtual address in the range */
+  readonly address: bigint;
+  /** All of it is on one page */
   readonly data: Uint8Array;
 }
 

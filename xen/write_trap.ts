@@ -87,14 +87,15 @@ export class WriteTrap implements EventListener {
    *
    * @param pages Guest frames of ordinary memory
    * @param entries The way, in place of that of an earlier call
-   * @param patched Those of the pages that the kernel writes to as well
+   * @param patched Of those pages that the kernel writes to as well, the guest
+   *   virtual address by guest frame
    * @throws {XenError} If Xen refuses one, with those before it trapped: EINVAL
    *   on processors of AMD
    */
   close(
     pages: readonly bigint[],
     entries: ProtectedEntries = new ProtectedEntries(),
-    patched: readonly bigint[] = [],
+    patched: ReadonlyMap<bigint, bigint> = new Map(),
   ): void {
     for (const page of pages) this.#pages.add(page);
     const before = this.#tables;

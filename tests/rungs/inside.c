@@ -4,6 +4,8 @@
  * is read there: `landed`, `dropped` or `refused`.
  *
  * write WAY ADDRESS BYTES   over memory, 8 bytes aligned and a multiple of 8
+ * poke POKER ADDRESS BYTES  the same as the kernel does to its own code; POKER is
+ *                           its text_poke(), which ends the writer if it fails
  * map ADDRESS SET CLEAR     bits of the page-table entry of an address
  * cr0 SET CLEAR, cr4 ...    bits of a control register
  * enter ADDRESS             system calls by way of this module to that address
@@ -231,6 +233,23 @@ static int order_write(const char *text)
 	return -EINVAL;
 }
 
+static int order_poke(const char *text)
+{
+	char digits[2 * MAX_BYTES + 1];
+	u8 bytes[MAX_BYTES];
+	u64 poker, address;
+	size_t size;
+
+	if (sscanf(text, "%llx %llx %128s", &poker, &address, digits) != 3)
+		return -EINVAL;
+	size = strlen(digits) / 2;
+	if (hex2bin(bytes, digits, size))
+		return -EINVAL;
+	((void *(*)(void *, const void *, size_t))poker)((void *)address, bytes, size);
+	conclude(0, !memcmp((void *)address, bytes, size));
+	return 0;
+}
+
 static int order_map(const char *text)
 {
 	u64 address, set, clear, entry, *place;
@@ -338,6 +357,7 @@ static const struct {
 	int (*run)(const char *text);
 } orders[] = {
 	{ "write ", order_write },
+	{ "poke ", order_poke },
 	{ "map ", order_map },
 	{ "cr0 ", order_cr0 },
 	{ "cr4 ", order_cr4 },

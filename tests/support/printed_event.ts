@@ -27,9 +27,26 @@ export interface PrintedUnreadable {
   readonly reason: string;
 }
 
+/** A hook in the kernel that xkmon accepts, as it prints it. */
+export interface PrintedInstrumentation {
+  /** Whose it is. */
+  readonly by: string;
+  /** The first of its places, and what that is part of. */
+  readonly address: string;
+  readonly symbol: string;
+  /** How many there are. */
+  readonly places: number;
+}
+
 /** A line of `xkmon --json`. */
 export interface PrintedEvent {
-  readonly type: "armed" | "finding" | "unreadable" | "response" | "notice";
+  readonly type:
+    | "armed"
+    | "finding"
+    | "unreadable"
+    | "instrumentation"
+    | "response"
+    | "notice";
   readonly time: string;
   readonly domain: { readonly id: number; readonly name: string };
   /** Of a notice or a response. */
@@ -42,11 +59,13 @@ export interface PrintedEvent {
   readonly registers?: boolean;
   /** Of `armed`. */
   readonly regions?: readonly {
+    readonly name: string;
     readonly source: string;
     readonly rung: string;
   }[];
   readonly finding?: PrintedFinding;
   readonly unreadable?: PrintedUnreadable;
+  readonly instrumentation?: PrintedInstrumentation;
   readonly response?: string;
   /** Of a response: where evidence was kept. */
   readonly evidence?: string;

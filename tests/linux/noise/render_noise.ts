@@ -1,4 +1,5 @@
-import type { NoiseEvent, NoiseResult } from "./noise_result.ts";
+import type { PrintedEvent } from "../../support/printed_event.ts";
+import type { NoiseResult } from "./noise_result.ts";
 
 /** Counts how often each text comes. */
 function tally(texts: Iterable<string>): string[] {
@@ -7,7 +8,7 @@ function tally(texts: Iterable<string>): string[] {
   return [...counts].sort().map(([text, count]) => `${count} x ${text}`);
 }
 
-function unreadable({ unreadable }: NoiseEvent): string[] {
+function unreadable({ unreadable }: PrintedEvent): string[] {
   if (unreadable === undefined) return [];
   const { rule, what, reason } = unreadable;
   return [`${rule.id} ${what}: ${reason}`];
