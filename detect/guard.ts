@@ -56,8 +56,8 @@ const SECOND = 1000;
 const WEAKENED: Readonly<Record<Weakened, string>> = {
   log: "everything is compared at each pass from now on",
   tables: "changes of page tables are not stopped, but found at the next pass",
-  text: "while the kernel changes much of its code, writes to it are not " +
-    "stopped, but found at the next pass",
+  text: "writes to the kernel's code are not stopped, but found at the next " +
+    "pass",
   registers:
     "loads of descriptor tables are not stopped, but found at the next pass",
 };
@@ -196,7 +196,7 @@ export class Guard {
     if (booted) this.#frames ??= frames;
     const moved = movedPages(this.#frames ?? frames, frames);
     const protection = this.#guest.protect(
-      this.#regions.map(({ sealable = false, living, ...region }) => ({
+      this.#regions.map(({ sealable = false, living, source, ...region }) => ({
         ...region,
         patched: living !== undefined,
         // To a log of writes each use of a table is one
@@ -207,8 +207,10 @@ export class Guard {
           if (rung === "lock") {
             return sealable && booted && this.#locks !== "off";
           }
-          // What it writes itself is let through, one by one
-          const isPatched = rung === "trap" && booted && living !== undefined;
+          // What it writes itself is let through, one by one, where all is
+          // known that it may write: what is dropped ends the writer
+          const isPatched = rung === "trap" && booted &&
+            living !== undefined && source === "kernel file";
           return rung === "poll" || rung === "dirty" || sealable || isPatched;
         }),
       })),

@@ -23,6 +23,7 @@ function living(by: () => string): LivingCode {
         state: read(start, 1)[0] === HOOK
           ? { kind: "instrumented", by: by() }
           : { kind: "foreign", summary: "kernel code was changed" },
+        isElsewhere: true,
       };
     },
   };

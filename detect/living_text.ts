@@ -205,11 +205,12 @@ export class LivingText {
       const place = at + i;
       const byte = bytes[i];
       if (byte === trusted[place] || byte === this.#pristine[place]) continue;
-      const { start: first, size, state } = living.judge(
+      const { start: first, size, state, isElsewhere } = living.judge(
         start + BigInt(place),
         read,
       );
-      if (state.kind === "foreign" && size === 1) return false;
+      const isRogue = state.kind === "foreign" && isElsewhere;
+      if (isRogue && !living.isUncertain?.()) return false;
       // The rest of the place is part of the same change
       i = Math.max(i, Number(first - start) + size - 1 - at);
     }

@@ -52,7 +52,7 @@ function setUp(offsets: readonly number[] = [0x100, 0x200]) {
           return { kind: "foreign", summary: "kernel code was changed" };
         };
         return start === undefined
-          ? { start: address, size: 1, state: state(0) }
+          ? { start: address, size: 1, state: state(0), isElsewhere: true }
           : { start, size: PLACE, state: state(read(start, PLACE)[0]!) };
       },
     },

@@ -34,6 +34,8 @@ export interface CodeChange {
   /** Bytes that the state is of */
   readonly size: number;
   readonly state: CodeState;
+  /** Whether it is none of the places that the kernel rewrites by itself */
+  readonly isElsewhere?: boolean;
 }
 
 /** The places of a region of code that the kernel rewrites while it runs. */
@@ -56,6 +58,8 @@ export interface LivingCode {
    * @throws {UnreadableMemoryError} If the guest's data cannot be read
    */
   isBusy?(): boolean;
+  /** Whether a list could not be read that may account for what is foreign. */
+  isUncertain?(): boolean;
   /**
    * Reads the guest's data anew: who hooks may be younger than what was read.
    *

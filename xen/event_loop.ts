@@ -12,9 +12,9 @@ const READABLE = POLLIN | POLLERR | POLLHUP | POLLNVAL;
  * How long the next event is waited for in JavaScript's own thread, seconds and
  * ns: one that comes soon after another has not to pass from thread to thread.
  */
-const SOON = new BigInt64Array([0n, 2_000_000n]);
-/** So many at a time at most: timers have to wait meanwhile */
-const MAX_SOON = 32;
+const SOON = new BigInt64Array([0n, 1_000_000n]);
+/** For so long at most, ms: timers and signals have to wait meanwhile */
+const MAX_SOON = 8;
 
 /**
  * Waits for file descriptors of Xen's libraries outside JavaScript's thread,
@@ -64,7 +64,8 @@ export class EventLoop implements Disposable {
     const { poll, ppoll, eventfd_read } = this.#libraries.libc.symbols;
     const drained = new Uint8Array(8);
     const timeout = new Uint8Array(SOON.buffer);
-    let soon = 0;
+    /** When JavaScript's other work had its turn, if events come since then */
+    let turn: number | undefined;
     while (!this.#stopped) {
       const fds = [this.#wakeFd, ...this.#sources.keys()];
       const callbacks = [undefined, ...this.#sources.values()];
@@ -76,13 +77,13 @@ export class EventLoop implements Disposable {
       }
       // Errors, a signal among them, are tried again: fds are all our own
       const count = BigInt(fds.length);
-      if (soon === 0) {
+      if (turn === undefined || performance.now() - turn > MAX_SOON) {
         await poll(buffer, count, -1);
-        soon = MAX_SOON;
+        turn = performance.now();
       } else {
-        // What callbacks have promised goes on before
+        // What callbacks have promised begins before
         await undefined;
-        soon = ppoll(buffer, count, timeout, null) > 0 ? soon - 1 : 0;
+        if (ppoll(buffer, count, timeout, null) <= 0) turn = undefined;
       }
       // From here on an attacker's time runs: nothing is allocated
       for (let index = 0; index < fds.length && !this.#stopped; index++) {

@@ -23,6 +23,7 @@ import type {
   WeakenedListener,
 } from "./protection.ts";
 import { saysGone } from "./says_gone.ts";
+import { tellWritten } from "./tell_written.ts";
 import { WriteGate } from "./write_gate.ts";
 import { endMonitorEvents, MonitorEvents } from "./monitor_events.ts";
 import { RegisterWatch } from "./register_watch.ts";
@@ -39,6 +40,12 @@ function levelsOf(host: XenHost, { id, name }: Domain): Levels {
     if (!saysGone(error)) throw error;
     throw new NoSuchDomainError(`${name} is gone`, { cause: error });
   }
+}
+
+/** Whether it is the processor that has no such thing. */
+function isMissing(error: Error): boolean {
+  return error instanceof XenError &&
+    ["EINVAL", "EOPNOTSUPP"].includes(error.code);
 }
 
 /** A guest with hardware virtualization, PVH or HVM, with a 64-bit kernel. */
@@ -61,7 +68,7 @@ export class HvmGuest extends DomainGuest<HvmCpuState> {
   #dirtyLog: DirtyLog | undefined;
   /** Tells whether the log of its writes is ours, if there is one */
   #witness: bigint | undefined;
-  #listener: WeakenedListener | undefined;
+  #logListener: WeakenedListener | undefined;
 
   /**
    * @param journal Where changes to the guest are noted before they are made;
@@ -100,7 +107,7 @@ export class HvmGuest extends DomainGuest<HvmCpuState> {
     if (lost === undefined) return;
     this.assertAlive();
     this.#forgetLog();
-    this.#listener?.weakened("log", lost);
+    this.#logListener?.weakened("log", lost);
   }
 
   /**
@@ -141,6 +148,15 @@ export class HvmGuest extends DomainGuest<HvmCpuState> {
     return decodeHvmCpu(vcpu, this.host.control.hvmCpu(this.domain.id, vcpu));
   }
 
+  protected override writeFrame(
+    frame: bigint,
+    offset: number,
+    bytes: Uint8Array,
+  ): void {
+    super.writeFrame(frame, offset, bytes);
+    tellWritten(this.host, this.domain.id, frame);
+  }
+
   /** Its page tables are memory of its own. */
   override writeEntries(updates: readonly EntryUpdate[]): void {
     for (const { table, index, entry } of updates) {
@@ -168,6 +184,7 @@ export class HvmGuest extends DomainGuest<HvmCpuState> {
     }
     const unwatched = this.#refusal(() => this.#watchRegisters(listener));
     let unstopped: string | undefined;
+    let cannotTrap = false;
     // What was compared before the log began says nothing
     this.#endLog();
     for (const rung of ["trap", "gate", "dirty"] as const) {
@@ -182,17 +199,18 @@ export class HvmGuest extends DomainGuest<HvmCpuState> {
         });
         continue;
       }
-      unstopped = failed;
+      unstopped = failed.message;
+      if (rung === "trap") cannotTrap = isMissing(failed);
       this.#end(rung);
     }
     const registers = this.#watch !== undefined;
     // What one rung refuses another may have taken
     const isLeft = ranges.some(({ patched, rungs: borne }, index) =>
-      // A kernel that writes there bears no other, so that is no failure
-      !patched && rungs[index] === "poll" &&
-      borne.some((rung) => rung !== "poll")
+      rungs[index] === "poll" && borne.some((rung) => rung !== "poll") &&
+      // What its kernel writes to bears no other: on AMD that is no failure
+      !(patched && cannotTrap)
     );
-    const refused = unwatched ?? (isLeft ? unstopped : undefined);
+    const refused = unwatched?.message ?? (isLeft ? unstopped : undefined);
     return {
       rungs,
       entries: 0,
@@ -228,7 +246,7 @@ export class HvmGuest extends DomainGuest<HvmCpuState> {
   }
 
   /** Why it cannot be done, if it cannot. */
-  #refusal(protect: () => void): string | undefined {
+  #refusal(protect: () => void): Error | undefined {
     try {
       protect();
       return undefined;
@@ -236,7 +254,7 @@ export class HvmGuest extends DomainGuest<HvmCpuState> {
       const isRefusal = error instanceof RangeError ||
         error instanceof XenError && error.code !== "ESRCH";
       if (!isRefusal) throw error;
-      return error.message;
+      return error;
     }
   }
 
@@ -350,7 +368,7 @@ export class HvmGuest extends DomainGuest<HvmCpuState> {
         this.note();
       },
     );
-    this.#listener = listener;
+    this.#logListener = listener;
     this.writeLog = this.#dirtyLog;
   }
 

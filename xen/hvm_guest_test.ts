@@ -1,4 +1,4 @@
-import { assert, assertEquals, assertThrows } from "@std/assert";
+import { assert, assertEquals, assertMatch, assertThrows } from "@std/assert";
 import { UnreadableMemoryError } from "../guestos/memory.ts";
 import { constants } from "./constants.ts";
 import type { Domain } from "./domains.ts";
@@ -9,13 +9,18 @@ import { HvmGuest } from "./hvm_guest.ts";
 import { Journal } from "./journal.ts";
 import { hvmCpu } from "./layouts.ts";
 import { entryBits } from "./page_walk.ts";
-import type { InvariantRange, RegisterChange } from "./protection.ts";
+import type {
+  InvariantRange,
+  PlannedWrite,
+  RegisterChange,
+} from "./protection.ts";
 import { DirtyLogHost } from "./testing/dirty_log_host.ts";
 import { Machine } from "./testing/machine.ts";
 import { MonitorHost } from "./testing/monitor_host.ts";
 import { SyntheticHost } from "./testing/synthetic_host.ts";
 
 const ESRCH = 3;
+const EBUSY = 16;
 const EINVAL = 22;
 const PAGE_SIZE = 4096;
 const LA57 = 1n << 12n;
@@ -632,18 +637,36 @@ Deno.test("code that its kernel patches is trapped as such, and no failure where
     patched: true,
     rungs: ["trap", "poll"],
   };
-  assertEquals(guest.protect([patched], LISTENER).rungs, ["trap"]);
-  // By another way than the kernel's
-  monitor.put(0, { frame: setting.frame, address: START });
+  const asked: PlannedWrite[] = [];
+  const listener = {
+    ...LISTENER,
+    mayPatch: (write: PlannedWrite) => {
+      asked.push(write);
+      return true;
+    },
+  };
+  assertEquals(guest.protect([patched], listener).rungs, ["trap"]);
+  // mov %al,(%rdi), to a mapping of the moment
+  const { machine, xen, frame } = setting;
+  const [code, poke] = [0xffff_ffff_8001_0000n, 0x5555_0000_0000n];
+  machine.bytes(machine.map(xen.root, code)).set([0x88, 0x07]);
+  machine.map(xen.root, poke, { frame });
+  setting.set(hvmCpu.msr_efer, 0xd01n);
+  setting.set(hvmCpu.cs_arbytes, 0xa9bn);
+  setting.set(hvmCpu.rip, code);
+  setting.set(hvmCpu.rdi, poke + 0x30n);
+  setting.set(hvmCpu.rax, 0xccn);
+  monitor.put(0, { frame, offset: 0x30n, address: poke + 0x30n });
   monitor.notify();
-  assertEquals(
-    monitor.answers.at(-1)![1] & constants.VM_EVENT_FLAG_EMULATE_NOWRITE,
-    constants.VM_EVENT_FLAG_EMULATE_NOWRITE,
-  );
+  assertEquals(asked, [{ address: START + 0x30n, data: Uint8Array.of(0xcc) }]);
+  assertEquals(machine.bytes(frame)[0x30], 0xcc);
   guest.unprotect();
   monitor.refused.set(`r-x ${setting.frame}`, 22);
-  const { rungs, refused } = guest.protect([patched], LISTENER);
+  const { rungs, refused } = guest.protect([patched], listener);
   assertEquals([rungs, refused], [["poll"], undefined]);
+  // Where it could be, and cannot now, it is one
+  monitor.refused.set(`r-x ${setting.frame}`, EBUSY);
+  assertMatch(guest.protect([patched], listener).refused!, /EBUSY/);
 });
 
 Deno.test("a hold is made once and undone once", () => {
@@ -724,6 +747,8 @@ Deno.test("entries of page tables are the guest's own memory, and written as suc
     before & ~entryBits.writable,
   );
   assertEquals(setting.machine.entry(table, index + 1), 0n);
+  // A live migration has to send it again
+  assertEquals(setting.xen.written, [table]);
 });
 
 Deno.test("a frame that Xen does not let be written is told", () => {

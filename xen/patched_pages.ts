@@ -1,17 +1,22 @@
+import { XenError } from "./errors.ts";
 import { EventRate } from "./event_rate.ts";
 import type { XenHost } from "./host.ts";
 import type { GuestListener } from "./protection.ts";
 import { type CopiedPart, readCopy } from "./read_copy.ts";
 import type { ThroughTables } from "./read_store.ts";
 import { readWaitingCpu } from "./read_waiting_cpu.ts";
+import { saysGone } from "./says_gone.ts";
+import { tellWritten } from "./tell_written.ts";
 import { unlessGone } from "./unless_gone.ts";
 import type { MemoryEvent } from "./vm_event.ts";
 
 /**
- * Changes of its own code in a second that a kernel makes behind the trap. One
- * that traces each of its functions makes a hundred thousand.
+ * Changes of its own code in a second that a kernel makes behind the trap, and
+ * for how long it waits for them, ms. One that traces each of its functions makes
+ * a hundred thousand.
  */
 const MAX_PATCHES = 50;
+const MAX_WAIT = 200;
 /** How long the code stays open then, ms */
 const PATCHING_TIME = 10_000;
 /** Addresses below are of processes, and of what a kernel maps for a moment */
@@ -23,12 +28,13 @@ export type RoguePart = Pick<CopiedPart, "frame" | "offset" | "data">;
 /**
  * Trapped pages of code that their own kernel writes to: Linux does by a mapping
  * in the lower half that is there for that moment. The listener judges what
- * comes that way, and nothing else may write.
+ * comes by one, and nothing else may write.
  *
  * What may land is written here, in the guest's place, and the instruction
  * passes with nothing written: so it is what was judged that lands. While there
- * is too much of it the pages are open, for some seconds; what lands then the
- * next pass finds.
+ * is too much of it the pages are open, for some seconds, as they are when an
+ * instruction is none of those by which kernels are known to do it: a kernel
+ * that finds that nothing was written ends. What lands then the next pass finds.
  */
 export class PatchedPages {
   #host: XenHost;
@@ -38,9 +44,11 @@ export class PatchedPages {
   /** Guest virtual address of each page, by its guest frame */
   #pages: ReadonlyMap<bigint, bigint> = new Map();
   #rate = new EventRate(MAX_PATCHES);
+  /** Since when, and for how long the guest waited since, ms */
+  #waited = { since: -Infinity, time: 0 };
   /** Closes the pages again, if they are open */
   #closing: ReturnType<typeof setTimeout> | undefined;
-  #wasOpen = false;
+  #wasBusy = false;
 
   /**
    * @param domain Domain id
@@ -82,20 +90,25 @@ export class PatchedPages {
    */
   judge(event: MemoryEvent): "go on" | "discard" | RoguePart | undefined {
     if (this.#closing !== undefined) return "go on";
-    if ((event.address ?? KERNEL_HALF) >= KERNEL_HALF) return undefined;
+    const { ip, inWalk, address = KERNEL_HALF } = event;
+    // No kernel has its page tables there
+    if (address >= KERNEL_HALF || inWalk) return undefined;
+    const begin = performance.now();
     const parts = this.#partsOf(event);
     if (parts === undefined) {
-      return this.#open("the kernel's way to write cannot be understood");
+      return this.#open(
+        `the instruction at 0x${ip.toString(16)} writes in a way that is not ` +
+          "known of kernels",
+      );
     }
+    if (parts.length === 0) return undefined;
     for (const { frame, offset, data } of parts) {
       const address = this.#pages.get(frame)! + BigInt(offset);
       const may = this.#listener.mayPatch({ address, data });
       if (!may) return { frame, offset, data };
     }
-    if (!this.#rate.next()) {
-      return this.#open(
-        `it was changed more than ${MAX_PATCHES} times in a second`,
-      );
+    if (!this.#rate.next() || this.#waits(performance.now() - begin)) {
+      return this.#openForMuch();
     }
     try {
       for (const part of parts) this.#write(part);
@@ -107,43 +120,79 @@ export class PatchedPages {
     return "discard";
   }
 
-  /** What is written, if it can be told and all of it goes to such pages. */
+  /** Whether the guest waited for too long within a second. */
+  #waits(time: number): boolean {
+    const now = performance.now();
+    if (now - this.#waited.since > 1000) this.#waited = { since: now, time: 0 };
+    this.#waited.time += time;
+    return this.#waited.time > MAX_WAIT;
+  }
+
+  /**
+   * What is written: nothing if that is none of a kernel's instructions, and
+   * none if it is not all for such pages, or the processor writes elsewhere.
+   */
   #partsOf(
-    { vcpu, frame, offset, address, inWalk }: MemoryEvent,
+    { vcpu, frame, offset, address }: MemoryEvent,
   ): readonly CopiedPart[] | undefined {
-    if (inWalk) return undefined;
     const { control } = this.#host;
     const view = readWaitingCpu(control, this.#domain, vcpu);
-    if (view === undefined) return undefined;
+    if (view === undefined) return [];
     const parts = readCopy(view, this.#memory);
-    const isThis = parts?.some((part) =>
+    if (parts === undefined) return undefined;
+    const isThis = parts.some((part) =>
       part.frame === frame && part.offset === offset && part.address === address
     );
-    const isPatch = parts?.every((part) => this.#pages.has(part.frame));
-    return isThis && isPatch ? parts : undefined;
+    const isPatch = parts.every((part) => this.#pages.has(part.frame));
+    return isThis && isPatch ? parts : [];
   }
 
   #write({ frame, offset, data }: CopiedPart): void {
     using mapping = this.#host.frames.mapWritable(this.#domain, [frame]);
     new Uint8Array(mapping.bytes).set(data, offset);
+    tellWritten(this.#host, this.#domain, frame);
+  }
+
+  /** A kernel that does so does so again and again. */
+  #openForMuch(): "go on" {
+    const reason =
+      `it changed more than ${MAX_PATCHES} times in a second, or ` +
+      `had the guest wait for ${MAX_WAIT} ms; whenever that is so`;
+    if (!this.#wasBusy) this.#tell(reason);
+    this.#wasBusy = true;
+    return this.#openPages();
   }
 
   #open(reason: string): "go on" {
-    this.#setAccess("rwx");
-    this.#closing = setTimeout(() => {
-      this.ended();
-      this.#setAccess("r-x");
-    }, PATCHING_TIME);
-    if (!this.#wasOpen) this.#listener.weakened("text", reason);
-    this.#wasOpen = true;
+    this.#tell(reason);
+    return this.#openPages();
+  }
+
+  #openPages(): "go on" {
+    const { control } = this.#host;
+    const frames = [...this.#pages.keys()];
+    unlessGone(() => control.setAccess(this.#domain, frames, "rwx"));
+    this.#closing = setTimeout(() => this.#close(), PATCHING_TIME);
     return "go on";
   }
 
-  #setAccess(access: "rwx" | "r-x"): void {
-    const { control } = this.#host;
-    unlessGone(() =>
-      control.setAccess(this.#domain, [...this.#pages.keys()], access)
+  #tell(reason: string): void {
+    this.#listener.weakened(
+      "text",
+      `${reason}, for ${PATCHING_TIME / 1000} s`,
     );
+  }
+
+  #close(): void {
+    this.ended();
+    try {
+      const { control } = this.#host;
+      control.setAccess(this.#domain, [...this.#pages.keys()], "r-x");
+    } catch (error) {
+      if (!(error instanceof XenError)) throw error;
+      if (saysGone(error)) return;
+      this.#listener.weakened("text", error.message);
+    }
   }
 
   /** The pages stay as they are from now on. */

@@ -114,14 +114,14 @@ export interface TableLoad {
  *
  * - `log`: which pages are written to
  * - `tables`: changes of page tables on the way to pages
- * - `text`: writes to code that the kernel itself writes to, while it writes much
+ * - `text`: writes to code that the kernel itself writes to
  * - `registers`: loads of descriptor tables
  */
 export type Weakened = "log" | "tables" | "text" | "registers";
 
 /** Who is told of what works less well than it did. */
 export interface WeakenedListener {
-  /** Gets what it is, each once or for good, and why */
+  /** Gets what it is, and why; for how long, if not for good */
   weakened(what: Weakened, reason: string): void;
 }
 

@@ -19,7 +19,8 @@ export interface CopiedPart {
  * and to where. Another one may change all that in that moment.
  *
  * @param view Raw `struct hvm_hw_cpu`
- * @returns One part for each page, one or two; nothing if it cannot be told
+ * @returns One part for each page, one or two, and none if it cannot be read;
+ *   nothing if it is another instruction
  */
 export function readCopy(
   view: DataView,
@@ -29,7 +30,7 @@ export function readCopy(
     view,
     (...place) => memory.readThrough(...place),
   );
-  if (instruction === undefined) return undefined;
+  if (instruction === undefined) return [];
   const { root, code, registers, flags } = instruction;
   const copy = decodeCopy(code, registers, flags);
   if (copy === undefined) return undefined;
@@ -42,7 +43,7 @@ export function readCopy(
     for (let done = 0; done < data.length;) {
       const at = BigInt.asUintN(64, address + BigInt(done));
       const walk = memory.walk(at, root);
-      if (walk.kind !== "mapped") return undefined;
+      if (walk.kind !== "mapped") return [];
       const offset = Number(at % BigInt(PAGE_SIZE));
       const part = data.subarray(done, done + PAGE_SIZE - offset);
       parts.push({ address: at, frame: walk.frame, offset, data: part });
@@ -50,7 +51,7 @@ export function readCopy(
     }
     return parts;
   } catch (error) {
-    if (error instanceof UnreadableMemoryError) return undefined;
+    if (error instanceof UnreadableMemoryError) return [];
     throw error;
   }
 }

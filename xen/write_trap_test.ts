@@ -230,10 +230,14 @@ function withTables({ pauses = false, code = MOV } = {}) {
   set(hvmCpu.cr3, root << 12n);
   set(hvmCpu.msr_efer, 0xd01n);
   xen.cpu.setUint32(hvmCpu.cs_arbytes, 0xa9b, true);
+  const written: bigint[] = [];
   const host = {
     ...xen.host,
     frames: stack.use(new ForeignFrames(machine.libraries)),
-  } as XenHost;
+    deviceModel: {
+      markWritten: (_domain: number, frame: bigint) => void written.push(frame),
+    },
+  } as unknown as XenHost;
   const walk = (address: bigint, from = root) =>
     walkPageTables(
       (table, index) => machine.entry(table, index),
@@ -256,6 +260,9 @@ function withTables({ pauses = false, code = MOV } = {}) {
     },
     { readThrough: () => Uint8Array.from({ ...code, length: 15 }), walk },
   );
+  /** Closes the page as one that its kernel writes to. */
+  const patch = (patched: ReadonlyMap<bigint, bigint>) =>
+    trap.close([page], new ProtectedEntries(), patched);
   const close = () => {
     const entries = new ProtectedEntries();
     entries.add(START, [walk(START)]);
@@ -283,6 +290,7 @@ function withTables({ pauses = false, code = MOV } = {}) {
     told,
     opened,
     close,
+    patch,
     write,
     mark,
     [Symbol.dispose]: () => stack[Symbol.dispose](),
@@ -418,4 +426,32 @@ Deno.test("tables that are no more on the way are opened", () => {
   close();
   const now = [page, tables[0], tables[1], other];
   assertEquals(xen.calls, [`r-x ${now}`, `rwx ${table}`]);
+});
+
+Deno.test("a write to patched code that may not land is told with what was to be written", () => {
+  using setting = withTables({ pauses: true, code: [0x88, 0x07] });
+  const { xen, machine, root, page, told, set } = setting;
+  const poke = 0x5555_0000_0000n;
+  machine.map(root, poke, { frame: page });
+  set(hvmCpu.rdi, poke);
+  set(hvmCpu.rax, 0xccn);
+  setting.patch(new Map([[page, START]]));
+  const write = (address: bigint) => {
+    xen.put(0, { frame: page, offset: 0n, address });
+    xen.put(0, STEPPED);
+    xen.notify();
+    return xen.answers.at(-2)![1];
+  };
+  assertEquals(write(poke), PAUSED | DISCARD | STEP);
+  assertEquals(told, [{
+    vcpu: 0,
+    ip: 0xffff_ffff_8100_1234n,
+    frame: page,
+    offset: 0,
+    data: Uint8Array.of(0xcc),
+  }]);
+  assertEquals(machine.bytes(page)[0], 0);
+  // By another way nobody reads what it is
+  assertEquals(write(START), PAUSED | DISCARD | STEP);
+  assertEquals(told[1]?.data, undefined);
 });

@@ -115,6 +115,10 @@ export class TextSites implements LivingCode {
     return this.#state.renew();
   }
 
+  isUncertain(): boolean {
+    return this.#lists.unreadable.length > 0;
+  }
+
   isBusy(): boolean {
     return this.#state.isPatching;
   }
@@ -137,6 +141,7 @@ export class TextSites implements LivingCode {
       start: address,
       size: 1,
       state: foreign("kernel code was changed"),
+      isElsewhere: true,
     };
   }
 

@@ -1,5 +1,5 @@
 import type { Lab } from "../lab/mod.ts";
-import { ATTACKS } from "../simpleos/guest.ts";
+import { ATTACKS, PVH_ATTACKS } from "../simpleos/guest.ts";
 import { freshGuest } from "../support/fresh_guest.ts";
 import { Monitor } from "../support/monitor.ts";
 import type { RungColumn } from "./columns.ts";
@@ -23,7 +23,7 @@ export async function simpleosOutcomes(
   const outcomes: RungOutcome[] = [];
   await using stack = new AsyncDisposableStack();
   let guard: Monitor | undefined;
-  for (const attack of ATTACKS) {
+  for (const attack of type === "pvh" ? PVH_ATTACKS : ATTACKS) {
     await using fresh = await freshGuest(lab, { type });
     const { simpleos, domid } = fresh;
     // The first guest must be there before it

@@ -46,6 +46,8 @@ export class SyntheticHost {
   pages = 16n;
   /** Whether the domain is being taken apart */
   dying = false;
+  /** Guest frames of which Xen was told that Dom0 wrote to them */
+  readonly written: bigint[] = [];
   /** Called before entries are looked for, when the guest has stopped */
   onPause: () => void = () => {};
 
@@ -83,6 +85,10 @@ export class SyntheticHost {
           const { value } = this.nodes.get(path)!;
           this.nodes.set(path, { value, owner });
         },
+      },
+      deviceModel: {
+        markWritten: (_domain: number, frame: bigint) =>
+          void this.written.push(frame),
       },
       frames: new ForeignFrames(machine.libraries),
       control: {
