@@ -16,7 +16,7 @@ import type { MemoryEvent } from "./vm_event.ts";
  * a hundred thousand.
  */
 const MAX_PATCHES = 50;
-const MAX_WAIT = 200;
+const MAX_WAIT = 500;
 /** How long the code stays open then, ms */
 const PATCHING_TIME = 10_000;
 /** Addresses below are of processes, and of what a kernel maps for a moment */

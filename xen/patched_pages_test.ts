@@ -288,7 +288,7 @@ Deno.test("a kernel that waits for long has its code open as well", () => {
   using clock = new FakeClock();
   using setting = setUp();
   const { verdict, weakened, write } = setting;
-  verdict.before = () => clock.pass(90);
+  verdict.before = () => clock.pass(240);
   assertEquals(write(CALL, POKE), "discard");
   assertEquals(write(CALL, POKE), "discard");
   clock.pass(1000);

@@ -126,7 +126,9 @@ for (const { name, emulator, cpus, types } of hosts) {
       kernel: KERNEL,
       ramdisk: RAMDISK,
     });
-    if (cpus > 1) await load.bind(cpus - 1);
+    if (cpus > 1) {
+      await lab.run(["xl", "vcpu-pin", load.guest.name, "0", `${cpus - 1}`]);
+    }
     await load.work(windowMs);
     const { without, guarded, ratios, rungs } = await measure(
       lab,
