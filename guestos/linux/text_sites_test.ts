@@ -147,10 +147,12 @@ Deno.test("a change where the kernel changes nothing is foreign, byte by byte", 
     start: kernel.at(PLAIN),
     size: 1,
     state: { kind: "foreign", summary: "kernel code was changed" },
+    isElsewhere: true,
   });
   // Directly in front of a place, and directly behind it
   for (const at of [LABEL - 1, LABEL + 5, 0]) {
-    assertEquals(judge(at, [0x90]).size, 1, `${at}`);
+    const { size, isElsewhere } = judge(at, [0x90]);
+    assertEquals([size, isElsewhere], [1, true], `${at}`);
   }
 });
 
