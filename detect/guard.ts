@@ -390,10 +390,15 @@ export class Guard {
     }
   }
 
-  /** One look at the guest by every rule at work. */
-  #look(full: boolean): PassResult {
+  /** Forgets what was seen of the guest. */
+  #refresh(full?: boolean): void {
     this.#guest.refresh(full);
     this.#profile.refresh?.();
+  }
+
+  /** One look at the guest by every rule at work. */
+  #look(full: boolean): PassResult {
+    this.#refresh(full);
     const result = look(
       this.#guest,
       this.#detectors,
@@ -598,8 +603,7 @@ export class Guard {
   /** Judges a write to code before it lands; what lands, the next pass judges. */
   #mayPatch(write: PlannedWrite): boolean {
     try {
-      this.#guest.refresh();
-      this.#profile.refresh?.();
+      this.#refresh();
       return this.#detectors.every((detector) =>
         detector.mayPatch?.(write) ?? true
       );
@@ -625,8 +629,7 @@ export class Guard {
   /** What cannot be told now, the next pass tells. */
   #judgeLoad(load: TableLoad): Finding | undefined {
     try {
-      this.#guest.refresh();
-      this.#profile.refresh?.();
+      this.#refresh();
       for (const detector of this.#detectors) {
         const finding = detector.judgeLoad?.(load);
         if (finding !== undefined) return finding;

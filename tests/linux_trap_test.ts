@@ -15,7 +15,7 @@ const PROBED = "do_sys_openat2";
 const ATTACKED = "kernel_halt";
 const POKER = "text_poke";
 const NOPS = "90".repeat(8);
-/** A kernel without a look at its code says these. */
+/** What xkmon says where the trap does not hold. */
 const WEAKENED = /not stopped/;
 
 /** A probe within a function, where an instruction begins that can have one. */

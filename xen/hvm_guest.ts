@@ -12,6 +12,7 @@ import { decodeHvmCpu } from "./hvm_cpu.ts";
 import type { Journal, ProtectionNote } from "./journal.ts";
 import { PAGE_SIZE } from "./layouts.ts";
 import { isExecuted } from "./is_executed.ts";
+import { openTrap } from "./open_trap.ts";
 import type { Levels } from "./page_walk.ts";
 import { ProtectedEntries } from "./protected_entries.ts";
 import type {
@@ -23,11 +24,11 @@ import type {
   WeakenedListener,
 } from "./protection.ts";
 import { saysGone } from "./says_gone.ts";
-import { tellWritten } from "./tell_written.ts";
 import { WriteGate } from "./write_gate.ts";
+import { writeHvmFrame } from "./write_hvm_frame.ts";
 import { endMonitorEvents, MonitorEvents } from "./monitor_events.ts";
 import { RegisterWatch } from "./register_watch.ts";
-import { openTrap, WriteTrap } from "./write_trap.ts";
+import { WriteTrap } from "./write_trap.ts";
 
 const CR4_LA57 = 1n << 12n;
 
@@ -153,8 +154,7 @@ export class HvmGuest extends DomainGuest<HvmCpuState> {
     offset: number,
     bytes: Uint8Array,
   ): void {
-    super.writeFrame(frame, offset, bytes);
-    tellWritten(this.host, this.domain.id, frame);
+    writeHvmFrame(this.host, this.domain.id, frame, offset, bytes);
   }
 
   /** Its page tables are memory of its own. */
@@ -290,10 +290,17 @@ export class HvmGuest extends DomainGuest<HvmCpuState> {
     listener: GuestListener,
   ): void {
     const events = this.#openEvents();
-    const pages = this.framesOf(ranges);
+    const pages: bigint[] = [];
     const entries = new ProtectedEntries();
-    for (const { start, size, settled = false } of ranges) {
-      if (settled) entries.add(start, this.walks(start, size));
+    const patched = new Map<bigint, bigint>();
+    for (const range of ranges) {
+      const { start, size } = range;
+      for (const [page, frame] of this.framesOf([range]).entries()) {
+        pages.push(frame);
+        if (!range.patched) continue;
+        patched.set(frame, start + BigInt(page * PAGE_SIZE));
+      }
+      if (range.settled) entries.add(start, this.walks(start, size));
     }
     // What is open again by then does no harm there
     this.#trapped = [
@@ -302,12 +309,7 @@ export class HvmGuest extends DomainGuest<HvmCpuState> {
     this.note();
     const { host, domain } = this;
     this.#trap ??= new WriteTrap(host, domain.id, events, listener, this);
-    const patched = ranges.filter(({ patched }) => patched).flatMap((range) =>
-      this.framesOf([range]).map((frame, page) =>
-        [frame, range.start + BigInt(page * PAGE_SIZE)] as const
-      )
-    );
-    this.#trap.close(pages, entries, new Map(patched));
+    this.#trap.close(pages, entries, patched);
   }
 
   #gateWrites(

@@ -1,14 +1,14 @@
 import { XenError } from "./errors.ts";
 import { EventRate } from "./event_rate.ts";
 import type { XenHost } from "./host.ts";
+import { openTrap } from "./open_trap.ts";
 import type { GuestListener } from "./protection.ts";
 import { type CopiedPart, readCopy } from "./read_copy.ts";
 import type { ThroughTables } from "./read_store.ts";
 import { readWaitingCpu } from "./read_waiting_cpu.ts";
 import { saysGone } from "./says_gone.ts";
-import { tellWritten } from "./tell_written.ts";
-import { unlessGone } from "./unless_gone.ts";
 import type { MemoryEvent } from "./vm_event.ts";
+import { writeHvmFrame } from "./write_hvm_frame.ts";
 
 /**
  * Changes of its own code in a second that a kernel makes behind the trap, and
@@ -111,7 +111,9 @@ export class PatchedPages {
       return this.#openForMuch();
     }
     try {
-      for (const part of parts) this.#write(part);
+      for (const { frame, offset, data } of parts) {
+        writeHvmFrame(this.#host, this.#domain, frame, offset, data);
+      }
     } catch (error) {
       // The guest gave the frame away in that moment, or is gone
       if (!(error instanceof RangeError)) throw error;
@@ -147,40 +149,25 @@ export class PatchedPages {
     return isThis && isPatch ? parts : [];
   }
 
-  #write({ frame, offset, data }: CopiedPart): void {
-    using mapping = this.#host.frames.mapWritable(this.#domain, [frame]);
-    new Uint8Array(mapping.bytes).set(data, offset);
-    tellWritten(this.#host, this.#domain, frame);
-  }
-
   /** A kernel that does so does so again and again. */
   #openForMuch(): "go on" {
     const reason =
       `it changed more than ${MAX_PATCHES} times in a second, or ` +
       `had the guest wait for ${MAX_WAIT} ms; whenever that is so`;
-    if (!this.#wasBusy) this.#tell(reason);
+    const told = this.#wasBusy ? undefined : reason;
     this.#wasBusy = true;
-    return this.#openPages();
+    return this.#open(told);
   }
 
-  #open(reason: string): "go on" {
-    this.#tell(reason);
-    return this.#openPages();
-  }
-
-  #openPages(): "go on" {
-    const { control } = this.#host;
-    const frames = [...this.#pages.keys()];
-    unlessGone(() => control.setAccess(this.#domain, frames, "rwx"));
+  /** @param reason Left out if it is not to be told */
+  #open(reason?: string): "go on" {
+    if (reason !== undefined) {
+      const text = `${reason}, for ${PATCHING_TIME / 1000} s`;
+      this.#listener.weakened("text", text);
+    }
+    openTrap(this.#host, this.#domain, [...this.#pages.keys()]);
     this.#closing = setTimeout(() => this.#close(), PATCHING_TIME);
     return "go on";
-  }
-
-  #tell(reason: string): void {
-    this.#listener.weakened(
-      "text",
-      `${reason}, for ${PATCHING_TIME / 1000} s`,
-    );
   }
 
   #close(): void {

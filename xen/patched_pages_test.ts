@@ -1,14 +1,10 @@
 import { assert, assertEquals } from "@std/assert";
 import { UnreadableMemoryError } from "../guestos/memory.ts";
-import { ForeignFrames } from "./foreign_frames.ts";
-import type { XenHost } from "./host.ts";
 import { hvmCpu, PAGE_SIZE } from "./layouts.ts";
-import { walkPageTables } from "./page_walk.ts";
 import { PatchedPages } from "./patched_pages.ts";
 import type { PlannedWrite } from "./protection.ts";
 import { FakeClock } from "../detect/testing/fake_clock.ts";
-import { Machine } from "./testing/machine.ts";
-import { MonitorHost } from "./testing/monitor_host.ts";
+import { MonitoredMachine } from "./testing/monitored_machine.ts";
 
 const DOMAIN = 7;
 const IP = 0xffff_ffff_8100_1234n;
@@ -62,28 +58,14 @@ class Timers implements Disposable {
 /** Two pages of code, which a virtual CPU is about to write to. */
 function setUp(code: readonly number[] = REP_MOVSB) {
   const stack = new DisposableStack();
-  const machine = stack.use(new Machine());
-  const root = machine.allocate();
+  const monitored = stack.use(new MonitoredMachine());
+  const { machine, root, xen, host, set, walk, written } = monitored;
   const frames = [0n, 1n].map((page) => {
     const frame = machine.map(root, POKE + page * 4096n);
     machine.map(root, TEXT + page * 4096n, { frame });
     return frame;
   }) as [bigint, bigint];
-  const xen = new MonitorHost();
-  const set = (at: number, value: bigint) =>
-    xen.cpu.setBigUint64(at, value, true);
-  set(hvmCpu.cr3, root << 12n);
-  set(hvmCpu.msr_efer, 0xd01n);
-  xen.cpu.setUint32(hvmCpu.cs_arbytes, 0xa9b, true);
   set(hvmCpu.rip, IP);
-  const written: bigint[] = [];
-  const host = {
-    ...xen.host,
-    frames: stack.use(new ForeignFrames(machine.libraries)),
-    deviceModel: {
-      markWritten: (_domain: number, frame: bigint) => void written.push(frame),
-    },
-  } as unknown as XenHost;
   const source = { bytes: CALL as readonly number[], isGone: false };
   const asked: PlannedWrite[] = [];
   const weakened: unknown[] = [];
@@ -105,13 +87,7 @@ function setUp(code: readonly number[] = REP_MOVSB) {
       }
       return Uint8Array.from({ ...(isSource ? source.bytes : code), length });
     },
-    walk: (address, from = root) =>
-      walkPageTables(
-        (table, index) => machine.entry(table, index),
-        from,
-        address,
-        4,
-      ),
+    walk,
   });
   stack.defer(() => pages.ended());
   const known = new Map(

@@ -3,6 +3,7 @@ import type { XenHost } from "./host.ts";
 import { markEntry } from "./mark_entry.ts";
 import type { EventListener, MonitorEvents } from "./monitor_events.ts";
 import type { GuestListener, StoppedWrite } from "./protection.ts";
+import { openTrap } from "./open_trap.ts";
 import { PatchedPages } from "./patched_pages.ts";
 import { ProtectedEntries } from "./protected_entries.ts";
 import { readStore, type ThroughTables } from "./read_store.ts";
@@ -224,20 +225,4 @@ export class WriteTrap implements EventListener {
       this.#finish(vcpu);
     }
   }
-}
-
-/**
- * Lets a guest write to pages again that a trap has closed.
- *
- * @param domain Domain id
- * @param frames Guest frames
- * @throws {XenError} If Xen refuses
- */
-export function openTrap(
-  { control }: XenHost,
-  domain: number,
-  frames: readonly bigint[],
-): void {
-  if (frames.length === 0) return;
-  unlessGone(() => control.setAccess(domain, frames, "rwx"));
 }

@@ -1,17 +1,16 @@
 import { assert, assertEquals, assertThrows } from "@std/assert";
 import { constants } from "./constants.ts";
 import { XenError } from "./errors.ts";
-import { ForeignFrames } from "./foreign_frames.ts";
-import type { XenHost } from "./host.ts";
 import { hvmCpu } from "./layouts.ts";
 import { MonitorEvents } from "./monitor_events.ts";
-import { entryBits, walkPageTables } from "./page_walk.ts";
+import { openTrap } from "./open_trap.ts";
+import { entryBits } from "./page_walk.ts";
 import { ProtectedEntries } from "./protected_entries.ts";
 import type { StoppedWrite } from "./protection.ts";
 import type { ThroughTables } from "./read_store.ts";
-import { Machine } from "./testing/machine.ts";
 import { FRAME, MonitorHost } from "./testing/monitor_host.ts";
-import { openTrap, WriteTrap } from "./write_trap.ts";
+import { MonitoredMachine } from "./testing/monitored_machine.ts";
+import { WriteTrap } from "./write_trap.ts";
 
 const DOMAIN = { id: 7, maxVcpus: 2 };
 const ESRCH = 3;
@@ -219,32 +218,11 @@ Deno.test("pages are opened, also those of a guest that is gone", () => {
 /** A page behind its tables, the last of which the guest sees at `VIEW`. */
 function withTables({ pauses = false, code = MOV } = {}) {
   const stack = new DisposableStack();
-  const machine = stack.use(new Machine());
-  const root = machine.allocate();
+  const monitored = stack.use(new MonitoredMachine());
+  const { machine, root, xen, host, set, walk, written } = monitored;
   const page = machine.map(root, START);
   const { table, index } = machine.leaf(root, START);
   machine.map(root, VIEW, { frame: table });
-  const xen = new MonitorHost();
-  const set = (at: number, value: bigint) =>
-    xen.cpu.setBigUint64(at, value, true);
-  set(hvmCpu.cr3, root << 12n);
-  set(hvmCpu.msr_efer, 0xd01n);
-  xen.cpu.setUint32(hvmCpu.cs_arbytes, 0xa9b, true);
-  const written: bigint[] = [];
-  const host = {
-    ...xen.host,
-    frames: stack.use(new ForeignFrames(machine.libraries)),
-    deviceModel: {
-      markWritten: (_domain: number, frame: bigint) => void written.push(frame),
-    },
-  } as unknown as XenHost;
-  const walk = (address: bigint, from = root) =>
-    walkPageTables(
-      (table, index) => machine.entry(table, index),
-      from,
-      address,
-      4,
-    );
   const told: StoppedWrite[] = [];
   const opened: string[] = [];
   const events = stack.use(new MonitorEvents(host, xen.loop, DOMAIN));
@@ -284,7 +262,7 @@ function withTables({ pauses = false, code = MOV } = {}) {
     xen.notify();
     return xen.answers.at(-1)![1];
   };
-  const all = { xen, machine, root, page, table, tables, index, set };
+  const all = { xen, machine, root, page, table, tables, index, set, written };
   return {
     ...all,
     told,
@@ -370,7 +348,7 @@ Deno.test("a write that the instruction does not make is not left to the emulato
 
 Deno.test("an entry that the processor marks is marked for it, and the access is tried again", () => {
   using setting = withTables();
-  const { machine, table, index, told, mark } = setting;
+  const { machine, table, index, told, mark, written } = setting;
   const { present, writable, accessed, dirty, noExecute } = entryBits;
   const marked = (entry: bigint) => {
     machine.setEntry(table, index + 1, entry);
@@ -385,6 +363,8 @@ Deno.test("an entry that the processor marks is marked for it, and the access is
   const before = machine.entry(table, index);
   assertEquals(mark(index * 8), PAUSED);
   assertEquals(machine.entry(table, index), before | accessed | dirty);
+  // A live migration has to send it again
+  assertEquals(new Set(written), new Set([table]));
   assertEquals(told, []);
 });
 
