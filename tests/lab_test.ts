@@ -74,8 +74,7 @@ Deno.test("a Dom0 that does not come up is an error with Xen's console", async (
 Deno.test("in a lab", async (t) => {
   await using lab = await Lab.start();
 
-  await t.step("Xen and Dom0 are up within 20 s", async () => {
-    assert(lab.bootMs < 20_000, `${lab.bootMs} ms`);
+  await t.step("Xen and Dom0 are up", async () => {
     const { stdout } = await lab.run("xl info");
     assertMatch(stdout, /^xen_version +: 4\.17\./m);
     assertMatch((await lab.logs()).get("xen")!, /\(XEN\) Xen version 4\.17/);

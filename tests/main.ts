@@ -102,10 +102,28 @@ const everything: readonly Group[] = [
   },
 ];
 
+/** What a group came to. */
+interface Result {
+  readonly passed: number;
+  readonly failed: number;
+  /** Why, in the words of the test runner; `""` if nothing failed */
+  readonly errors: string;
+}
+
+/** Lines of errors that are shown once more at the end, of one group */
+const SHOWN_LINES = 200;
+
+/** What the test runner says about all that failed, or the end of the output. */
+function errorsIn(plain: string): string {
+  const start = plain.lastIndexOf("\n ERRORS ");
+  const end = plain.lastIndexOf("\n FAILURES ");
+  return start !== -1 && end > start
+    ? plain.slice(start, end).split("\n").slice(2, SHOWN_LINES).join("\n")
+    : plain.split("\n").slice(-SHOWN_LINES).join("\n");
+}
+
 /** Counts of one group, from the summary line that the test runner prints. */
-function count(output: string, success: boolean): [number, number] {
-  // deno-lint-ignore no-control-regex
-  const plain = output.replace(/\x1b\[[0-9;]*m/g, "");
+function count(plain: string, success: boolean): [number, number] {
   const summary = [
     ...plain.matchAll(
       /\| (\d+) passed(?: \((\d+) steps?\))? \| (\d+) failed(?: \((\d+) steps?\))?/g,
@@ -122,8 +140,9 @@ function count(output: string, success: boolean): [number, number] {
 async function run(
   group: Group,
   isLong: boolean,
-): Promise<[number, number]> {
+): Promise<Result> {
   console.log(`\n== ${group.name}`);
+  const limit = AbortSignal.timeout(group.limit * (isLong ? 2 : 1) * 60_000);
   const child = new Deno.Command(deno, {
     args: [...group.args],
     cwd: root,
@@ -135,7 +154,7 @@ async function run(
     },
     stdout: "piped",
     stderr: "inherit",
-    signal: AbortSignal.timeout(group.limit * (isLong ? 2 : 1) * 60_000),
+    signal: limit,
   }).spawn();
   let output = "";
   const decoder = new TextDecoder();
@@ -145,7 +164,11 @@ async function run(
     await Deno.stdout.write(chunk);
   }
   const { success } = await child.status;
-  return count(output, success);
+  // deno-lint-ignore no-control-regex
+  const plain = output.replace(/\x1b\[[0-9;]*m/g, "");
+  const [passed, failed] = count(plain, success);
+  const late = limit.aborted ? "\nThis took longer than it may.\n" : "";
+  return { passed, failed, errors: failed ? errorsIn(plain) + late : "" };
 }
 
 /** The groups that the command line asks for, and whether at length. */
@@ -176,12 +199,18 @@ try {
 
 let passed = 0;
 let failed = 0;
+const errors: string[] = [];
 for (const group of groups) {
   const start = Date.now();
-  const [ok, bad] = await run(group, isLong);
-  passed += ok;
-  failed += bad;
+  const result = await run(group, isLong);
+  passed += result.passed;
+  failed += result.failed;
+  if (result.errors) {
+    errors.push(`== errors of: ${group.name}\n${result.errors}`);
+  }
   console.log(`   ${((Date.now() - start) / 1000).toFixed(0)} s`);
 }
+// Where only the end of all this is kept, the reasons are in it
+for (const text of errors) console.log(`\n${text}`);
 console.log(`\n${passed} passed, ${failed} failed`);
 Deno.exitCode = failed === 0 ? 0 : 1;
