@@ -1,12 +1,12 @@
 import { isBootLoader } from "../guestos/boot_loader.ts";
 import { DigestStore } from "../guestos/digest_store.ts";
-import { fileDigests } from "../guestos/file_digests.ts";
 import { KernelFile } from "../guestos/kernel_file.ts";
 import type { KernelMemory } from "../guestos/memory.ts";
 import { ModuleDirectory } from "../guestos/module_directory.ts";
 import type { Profile, ProfileHints } from "../guestos/profile.ts";
 import { chooseProfile } from "../guestos/profiles.ts";
 import { readBoundedFile } from "../guestos/read_bounded_file.ts";
+import { sha256 } from "../guestos/sha256.ts";
 import type { Options } from "./options.ts";
 import { UsageError } from "./usage_error.ts";
 
@@ -38,13 +38,13 @@ export async function checkDigest(
   digests: string,
 ): Promise<string> {
   const { state, entry } = (await DigestStore.open(digests)).check(kernel);
-  const sha256 = `SHA-256 ${kernel.sha256}`;
+  const digest = `SHA-256 ${kernel.sha256}`;
   if (state === "enrolled") {
     return `kernel file ${kernel.path} is as enrolled on ${entry!.enrolled} ` +
-      `(${sha256})`;
+      `(${digest})`;
   }
   if (state === "unknown") {
-    return `kernel file ${kernel.path} is not enrolled (${sha256}); to keep ` +
+    return `kernel file ${kernel.path} is not enrolled (${digest}); to keep ` +
       `its digest: xkmon enroll ${kernel.path}`;
   }
   throw new UsageError(
@@ -81,7 +81,7 @@ export async function loadKernel(
   const bytes = await readBoundedFile(path);
   const file = await Deno.realPath(path);
   if (options.kernel === undefined && isBootLoader(bytes)) {
-    const loader = { path: file, ...fileDigests(bytes) };
+    const loader = { path: file, sha256: sha256(bytes) };
     return {
       kernel: undefined,
       lack: `${file}, which xl booted, is a boot loader and not the kernel`,

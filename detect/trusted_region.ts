@@ -1,5 +1,5 @@
-import { node } from "../guestos/node.ts";
 import type { Region } from "../guestos/profile.ts";
+import { sha256 } from "../guestos/sha256.ts";
 import { elfHash } from "./elf_hash.ts";
 import { type Guest, PAGE_SIZE } from "./guest.ts";
 
@@ -40,6 +40,6 @@ export function trustRegion(guest: Guest, region: Region): TrustedRegion {
       ? "first reading"
       : "kernel file",
     pageHashes: hashPages(trusted),
-    sha256: node.crypto.createHash("sha256").update(trusted).digest("hex"),
+    sha256: sha256(trusted),
   };
 }

@@ -1,4 +1,5 @@
 import { node } from "./node.ts";
+import { sha256 } from "./sha256.ts";
 
 /** The digests of one file's content, in lower-case hexadecimal. */
 export interface FileDigests {
@@ -14,9 +15,8 @@ export interface FileDigests {
  * @param bytes The whole file
  */
 export function fileDigests(bytes: Uint8Array): FileDigests {
-  const { createHash } = node.crypto;
   return {
-    md5: createHash("md5").update(bytes).digest("hex"),
-    sha256: createHash("sha256").update(bytes).digest("hex"),
+    md5: node.crypto.createHash("md5").update(bytes).digest("hex"),
+    sha256: sha256(bytes),
   };
 }

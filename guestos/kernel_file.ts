@@ -1,7 +1,7 @@
 import { ElfFile } from "./elf_file.ts";
-import { fileDigests } from "./file_digests.ts";
 import { kernelImagePayload } from "./kernel_image_payload.ts";
 import { readBoundedFile } from "./read_bounded_file.ts";
+import { sha256 } from "./sha256.ts";
 import { XenNote } from "./xen_note.ts";
 
 /** The notes that hold text; the others hold numbers. */
@@ -24,8 +24,6 @@ export class KernelFile {
   readonly payload: Uint8Array;
   /** The kernel proper, read from the payload */
   readonly elf: ElfFile;
-  /** MD5 of the file, lower-case hexadecimal; not to be trusted */
-  readonly md5: string;
   /** SHA-256 of the file, lower-case hexadecimal */
   readonly sha256: string;
 
@@ -42,9 +40,7 @@ export class KernelFile {
       this.payload,
       this.payload === bytes ? path : `The kernel in ${path}`,
     );
-    const { md5, sha256 } = fileDigests(bytes);
-    this.md5 = md5;
-    this.sha256 = sha256;
+    this.sha256 = sha256(bytes);
   }
 
   /**

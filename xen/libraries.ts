@@ -1,6 +1,7 @@
 import { constants } from "./constants.ts";
 import * as ffi from "./ffi.ts";
 import { LibraryError } from "./errors.ts";
+import { openLibrary } from "./open_library.ts";
 
 /** Releases whose libxenctrl is tried, newest first; its soname names them. */
 const RELEASES = [22, 21, 20, 19, 18, 17, 16, 15, 14];
@@ -51,7 +52,7 @@ export function* openEach<const S extends Deno.ForeignLibraryInterface>(
     for (const folder of folders) {
       let library: Deno.DynamicLibrary<S>;
       try {
-        library = Deno.dlopen(folder + name, symbols);
+        library = openLibrary(folder + name, symbols);
       } catch (error) {
         if (error instanceof Deno.errors.NotCapable) throw error;
         const message = error instanceof Error ? error.message : String(error);
