@@ -43,7 +43,7 @@ Deno.test("each attack", async (t) => {
     await t.step(`${attack} is caught, named and told once`, async () => {
       await using fresh = await freshGuest(lab);
       const { simpleos, domid } = fresh;
-      monitor ??= await Monitor.start(
+      monitor ??= await Monitor.startAlone(
         lab,
         ...["--dom", "simpleos", "--wait", "--interval", INTERVAL],
         ...RUNGS,
@@ -83,7 +83,7 @@ Deno.test("a plain attack on a guest whose monitor only reports", async (t) => {
       await using fresh = await freshGuest(lab);
       const { simpleos, domid } = fresh;
       const checksum = await simpleos.command("checksum");
-      await using monitor = await Monitor.start(
+      await using monitor = await Monitor.startAlone(
         lab,
         ...["--dom", "simpleos", "--on-attack", "report"],
         ...["--interval", INTERVAL],
@@ -118,7 +118,7 @@ Deno.test(`${RUNS} runs in a row`, async (t) => {
         await using fresh = await freshGuest(lab);
         const { simpleos, domid } = fresh;
         monitor ??= stack.use(
-          await Monitor.start(lab, "--dom", "simpleos", "--wait"),
+          await Monitor.startAlone(lab, "--dom", "simpleos", "--wait"),
         );
         await monitor.armed(domid);
         await simpleos.send(attack);

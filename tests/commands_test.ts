@@ -116,7 +116,7 @@ Deno.test("looking at a guest", async (t) => {
     assertMatch(scan.stdout, /scan: clean\n$/);
     assertEquals([scan.code, scan.stderr], [0, ""]);
 
-    await using monitor = await Monitor.start(lab, ...named);
+    await using monitor = await Monitor.startAlone(lab, ...named);
     const { regions } = await monitor.armed(domid);
     assert(regions!.every(({ source }) => source === "kernel file"));
     await monitor.notice(/kernel file \/root\/moved\.elf is not enrolled/);
@@ -164,7 +164,7 @@ Deno.test("looking at a guest", async (t) => {
     async () => {
       await using fresh = await freshGuest(lab);
       const { simpleos, domid } = fresh;
-      await using monitor = await Monitor.start(
+      await using monitor = await Monitor.startAlone(
         lab,
         ...[...GUARD, "--trust-first-reading"],
       );

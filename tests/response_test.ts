@@ -82,7 +82,7 @@ async function restoreSteps(
       await using fresh = await freshGuest(lab, { type });
       const { simpleos, domid } = fresh;
       monitor ??= stack.use(
-        await Monitor.start(
+        await Monitor.startAlone(
           lab,
           ...[...GUARD, "--on-attack", "restore", "--rungs", rungs],
         ),
@@ -113,7 +113,7 @@ Deno.test("what an attack changed is put back", async (t) => {
     async () => {
       await using fresh = await freshGuest(lab, { type: "pvh" });
       const { simpleos, domid } = fresh;
-      await using monitor = await Monitor.start(
+      await using monitor = await Monitor.startAlone(
         lab,
         ...[...GUARD, "--on-attack", "restore"],
       );
@@ -132,7 +132,7 @@ Deno.test("what an attack changed is put back", async (t) => {
     async () => {
       await using fresh = await freshGuest(lab);
       const { simpleos, domid } = fresh;
-      await using monitor = await Monitor.start(
+      await using monitor = await Monitor.startAlone(
         lab,
         ...[...GUARD, "--rungs", "protect"],
         ...["--on-attack", "XK-001=restore,XK-002=report,pause"],
@@ -150,7 +150,7 @@ Deno.test("what an attack changed is put back", async (t) => {
   await t.step("a blocked write is told, and the guest runs on", async () => {
     await using fresh = await freshGuest(lab, { type: "pvh" });
     const { simpleos, domid } = fresh;
-    await using monitor = await Monitor.start(
+    await using monitor = await Monitor.startAlone(
       lab,
       ...[...GUARD, "--on-attack", "block", "--rungs", "gate,poll"],
     );
@@ -167,7 +167,7 @@ Deno.test("what an attack changed is put back", async (t) => {
     async () => {
       await using fresh = await freshGuest(lab);
       const { simpleos, domid } = fresh;
-      await using monitor = await Monitor.start(
+      await using monitor = await Monitor.startAlone(
         lab,
         ...[...GUARD, "--rungs", "protect", "--on-attack", "dump"],
       );

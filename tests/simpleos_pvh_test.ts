@@ -185,7 +185,7 @@ Deno.test("xkmon guards SimpleOS as a PVH guest by comparing", async (t) => {
   await t.step("what is honest is no attack", async () => {
     await using fresh = await freshGuest(lab, { type: "pvh" });
     const { simpleos, domid } = fresh;
-    await using monitor = await Monitor.start(
+    await using monitor = await Monitor.startAlone(
       lab,
       ...[...GUARD, ...POLL, "--interval", INTERVAL],
     );
@@ -216,7 +216,7 @@ Deno.test("xkmon guards SimpleOS as a PVH guest by comparing", async (t) => {
     await t.step(`${attack} is caught and told once`, async () => {
       await using fresh = await freshGuest(lab, { type: "pvh" });
       const { simpleos, domid } = fresh;
-      monitor ??= await Monitor.start(
+      monitor ??= await Monitor.startAlone(
         lab,
         ...[...GUARD, ...POLL, "--wait", "--interval", INTERVAL],
       );
@@ -264,7 +264,7 @@ Deno.test("xkmon guards SimpleOS as a PVH guest by comparing", async (t) => {
       await using fresh = await freshGuest(lab, { type: "pvh" });
       const { simpleos, domid } = fresh;
       const start = async () => {
-        const started = await Monitor.start(
+        const started = await Monitor.startAlone(
           lab,
           ...[...GUARD, ...DIRTY, "--on-attack", "report"],
         );

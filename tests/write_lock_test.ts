@@ -33,7 +33,7 @@ Deno.test("the lock on the data of a PV guest", async (t) => {
       await using fresh = await freshGuest(lab);
       const { simpleos, domid } = fresh;
       const checksum = await simpleos.command("checksum");
-      reporting ??= await Monitor.start(lab, ...REPORT, "--wait");
+      reporting ??= await Monitor.startAlone(lab, ...REPORT, "--wait");
       const { regions } = await reporting.armed(domid);
       assertEquals(
         regions!.map(({ rung }) => rung),
@@ -55,7 +55,7 @@ Deno.test("the lock on the data of a PV guest", async (t) => {
   await t.step("does not stop a swap, which is caught", async () => {
     await using fresh = await freshGuest(lab);
     const { simpleos, domid } = fresh;
-    await using monitor = await Monitor.start(lab, ...GUARD);
+    await using monitor = await Monitor.startAlone(lab, ...GUARD);
     await monitor.armed(domid);
     await simpleos.send("data_attack_swap");
     await monitor.response(domid);
@@ -68,7 +68,7 @@ Deno.test("the lock on the data of a PV guest", async (t) => {
 
   await t.step("lets others look at what is locked", async () => {
     await using fresh = await freshGuest(lab);
-    await using monitor = await Monitor.start(lab, ...GUARD);
+    await using monitor = await Monitor.startAlone(lab, ...GUARD);
     await monitor.armed(fresh.domid);
     const { code, stdout, stderr } = await runXkmon(lab, "scan", ...GUARD);
     assertEquals([code, stderr], [0, ""], stdout);
@@ -98,7 +98,7 @@ Deno.test("the lock on the data of a PV guest", async (t) => {
 
   await t.step("does not outlive a guest that is destroyed", async () => {
     await using fresh = await freshGuest(lab);
-    await using monitor = await Monitor.start(lab, ...GUARD);
+    await using monitor = await Monitor.startAlone(lab, ...GUARD);
     await monitor.armed(fresh.domid);
     await fresh.simpleos.guest.destroy();
     assertEquals((await monitor.ended()).code, 0);

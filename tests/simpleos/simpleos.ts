@@ -46,7 +46,7 @@ export class SimpleOS {
    * @returns the answer: `"pong"`, `"done"`, `"blocked"` and so on.
    * @throws {Error} if there is no answer in time, or no guest.
    */
-  async command(order: string, timeoutMs = 15_000): Promise<string> {
+  async command(order: string, timeoutMs = 60_000): Promise<string> {
     return await this.answer(await this.send(order), timeoutMs);
   }
 
@@ -71,7 +71,7 @@ export class SimpleOS {
    *
    * @throws {Error} if there is none in time, or no guest.
    */
-  async answer(number: number, timeoutMs = 15_000): Promise<string> {
+  async answer(number: number, timeoutMs = 60_000): Promise<string> {
     const limit = Math.ceil(timeoutMs / 1000);
     const { code, stdout } = await this.#run(
       AWAIT_ANSWER,
@@ -98,7 +98,7 @@ export class SimpleOS {
   }
 
   /** Waits until the tick counter has grown, which only a running guest does. */
-  async waitForTick(timeoutMs = 15_000): Promise<void> {
+  async waitForTick(timeoutMs = 60_000): Promise<void> {
     const start = await this.ticks();
     const end = Date.now() + timeoutMs;
     while (!(await this.ticks() > start)) {

@@ -13,7 +13,7 @@ export async function abandon(
   domid: number,
   ...args: string[]
 ): Promise<void> {
-  const killed = await Monitor.start(lab, ...args, "--fail-closed");
+  const killed = await Monitor.startAlone(lab, ...args);
   await killed.armed(domid);
   await killed.kill();
   assert(await hasJournal(lab, domid));

@@ -83,7 +83,11 @@ export async function stoppedWriteSteps(
     async () => {
       await using fresh = await freshGuest(lab, PVH);
       const { simpleos, domid } = fresh;
-      await using monitor = await Monitor.start(lab, ...GUARD, ...NO_PASSES);
+      await using monitor = await Monitor.startAlone(
+        lab,
+        ...GUARD,
+        ...NO_PASSES,
+      );
       const { regions } = await monitor.armed(domid);
       assert(regions!.length >= 3);
       assertEquals(
@@ -117,7 +121,7 @@ export async function stoppedWriteSteps(
     async () => {
       await using fresh = await freshGuest(lab, PVH);
       const { simpleos, domid } = fresh;
-      await using monitor = await Monitor.start(
+      await using monitor = await Monitor.startAlone(
         lab,
         ...[...GUARD, ...NO_PASSES, "--on-attack", "report"],
       );
@@ -144,7 +148,11 @@ export async function stoppedWriteSteps(
     fn: async () => {
       await using fresh = await freshGuest(lab, PVH);
       const { simpleos, domid } = fresh;
-      await using monitor = await Monitor.start(lab, ...GUARD, ...NO_PASSES);
+      await using monitor = await Monitor.startAlone(
+        lab,
+        ...GUARD,
+        ...NO_PASSES,
+      );
       await monitor.armed(domid);
       assertEquals(await simpleos.command("load_on"), "load on");
       // Another entry of the table that leads to the pages
@@ -174,7 +182,11 @@ export async function stoppedWriteSteps(
     async () => {
       await using fresh = await freshGuest(lab, PVH);
       const { simpleos, domid } = fresh;
-      await using monitor = await Monitor.start(lab, ...GUARD, ...NO_PASSES);
+      await using monitor = await Monitor.startAlone(
+        lab,
+        ...GUARD,
+        ...NO_PASSES,
+      );
       assertEquals((await monitor.armed(domid)).registers, true);
       const order = await simpleos.send("code_attack");
       assertEquals((await monitor.response(domid)).response, "pause");
@@ -203,7 +215,11 @@ export async function stoppedWriteSteps(
     async () => {
       await using fresh = await freshGuest(lab, PVH);
       const { simpleos, domid } = fresh;
-      await using monitor = await Monitor.start(lab, ...GUARD, ...NO_PASSES);
+      await using monitor = await Monitor.startAlone(
+        lab,
+        ...GUARD,
+        ...NO_PASSES,
+      );
       await monitor.armed(domid);
       const order = await simpleos.send("idt_attack");
       const isOfTables = ({ rule }: PrintedFinding) => rule.id === "XK-011";
@@ -237,7 +253,7 @@ export async function stoppedWriteSteps(
     fn: async () => {
       await using fresh = await freshGuest(lab, PVH);
       const { simpleos, domid } = fresh;
-      await using monitor = await Monitor.start(lab, ...GUARD);
+      await using monitor = await Monitor.startAlone(lab, ...GUARD);
       await monitor.armed(domid);
       assertEquals(await simpleos.command("idt_storm"), "done");
       await monitor.notice(/descriptor tables are not stopped, but found/);
@@ -264,7 +280,7 @@ export async function stoppedWriteSteps(
       async () => {
         await using fresh = await freshGuest(lab, PVH);
         const { simpleos, domid } = fresh;
-        watcher ??= await Monitor.start(
+        watcher ??= await Monitor.startAlone(
           lab,
           ...[...GUARD, "--wait", "--on-attack", "report"],
         );
@@ -287,7 +303,7 @@ export async function stoppedWriteSteps(
   await t.step("goes when the monitor ends", async () => {
     await using fresh = await freshGuest(lab, PVH);
     const { simpleos, domid } = fresh;
-    const monitor = await Monitor.start(lab, ...GUARD);
+    const monitor = await Monitor.startAlone(lab, ...GUARD);
     await monitor.armed(domid);
     const { code } = await monitor.stop();
     assertEquals(code, 0);
@@ -304,7 +320,7 @@ export async function stoppedWriteSteps(
         assertEquals(code, 0);
       }],
       ["the next monitor", async () => {
-        await using next = await Monitor.start(
+        await using next = await Monitor.startAlone(
           lab,
           ...[...GUARD, "--on-attack", "report"],
         );

@@ -3,7 +3,7 @@ import { poll } from "../lab/poll.ts";
 import { hasJournal } from "./has_journal.ts";
 
 /** Generous: other labs may run on the same machine. */
-const GUARDIAN_LIMIT = 20_000;
+const GUARDIAN_LIMIT = 60_000;
 
 /** Waits until the guardian has undone all that a killed monitor did. */
 export async function waitUntilUndone(lab: Lab, domid: number): Promise<void> {
