@@ -44,6 +44,9 @@ const LONGEST = [
   "write_trap_test.ts",
   "stop_test.ts",
   "write_gate_test.ts",
+  "attacks_test.ts",
+  "bad_input_test.ts",
+  "linux_save_test.ts",
 ];
 
 const withLab = [...Deno.readDirSync(`${root}tests`)].map(({ name }) => name)
