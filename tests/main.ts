@@ -78,7 +78,7 @@ function onRealXen(xen?: string): Group {
     ],
     env: xen === undefined ? {} : { LAB_XEN: xen },
     jobs: LAB_JOBS,
-    limit: 40,
+    limit: 45,
   };
 }
 
