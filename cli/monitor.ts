@@ -4,7 +4,7 @@ import type { CpuState } from "../guestos/cpu_state.ts";
 import { UnreadableMemoryError } from "../guestos/memory.ts";
 import { ProfileError } from "../guestos/profile_error.ts";
 import type { DomainGuest } from "../xen/domain_guest.ts";
-import type { Domain } from "../xen/domains.ts";
+import { type Domain, domainById } from "../xen/domains.ts";
 import { EventLoop } from "../xen/event_loop.ts";
 import { FaultEvents } from "../xen/fault_events.ts";
 import { XenHost } from "../xen/host.ts";
@@ -213,7 +213,12 @@ async function guardLiving(
 ): Promise<Ending> {
   const { options, host, loop, lifecycle, output, stop, fail } = session;
   const { limits } = session;
-  const recorded = await findKernel(host.store, domain);
+  const end = performance.now() + patience;
+  // A toolstack makes a guest paused, and lets it run once it is made
+  const isMade = () =>
+    performance.now() < end && !stop.aborted &&
+    domainById(host.control, host.store, domain.id)?.paused === true;
+  const recorded = await findKernel(host.store, domain, isMade);
   const loaded = await loadKernel(recorded, options);
   using journal = await Journal.take(domain.id);
   const guarded = session.guardian?.guard(domain.id);

@@ -18,16 +18,29 @@ export function recordedKernel(
   return store.read(`${vm}/image/kernel`) || undefined;
 }
 
+/** From one question to the toolstack to the next, ms */
+const INTERVAL = 250;
+
 /**
  * The kernel file of a guest, from wherever the toolstack keeps it: the store
  * has it of PV guests only.
  *
+ * @param isMade Whether the guest still is being made: the toolstack may know
+ *   more of it soon
  * @returns `undefined` if nothing is known, as of a guest that loads its kernel
  *   from its own disk
  */
 export async function findKernel(
   store: XenStore,
   domain: Domain,
+  isMade: () => boolean = () => false,
 ): Promise<string | undefined> {
-  return recordedKernel(store, domain.id) ?? await kernelOfGuest(domain.id);
+  for (;;) {
+    const mayTellMore = isMade();
+    const recorded = recordedKernel(store, domain.id);
+    if (recorded !== undefined) return recorded;
+    const known = await kernelOfGuest(domain.id);
+    if (known !== undefined || !mayTellMore) return known?.kernel;
+    await new Promise((resolve) => setTimeout(resolve, INTERVAL));
+  }
 }

@@ -67,20 +67,25 @@ export async function readGuestConfig(path: string): Promise<GuestConfig> {
 }
 
 /**
- * The kernel file from which xl created a guest, as xl itself keeps it.
+ * The kernel file from which xl created a guest, as xl itself keeps it: once the
+ * guest is made, before it runs.
  *
  * @param id Domain id
- * @returns `undefined` if xl knows of none, or there is no xl
+ * @returns `undefined` if xl knows nothing of it (yet), or there is no xl; no
+ *   `kernel` if the guest loads that itself
  */
-export async function kernelOfGuest(id: number): Promise<string | undefined> {
+export async function kernelOfGuest(
+  id: number,
+): Promise<{ readonly kernel?: string } | undefined> {
   let text: string;
   try {
     text = await xl("list", "--long", String(id));
   } catch {
     return undefined;
   }
-  const [{ config: { b_info: build = {} } = {} } = {}] = JSON.parse(text);
-  return typeof build.kernel === "string" ? build.kernel : undefined;
+  const build = JSON.parse(text)[0]?.config?.b_info;
+  if (build === undefined) return undefined;
+  return typeof build.kernel === "string" ? { kernel: build.kernel } : {};
 }
 
 /** Creates a guest that does not run yet. */
