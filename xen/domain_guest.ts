@@ -189,6 +189,32 @@ export abstract class DomainGuest<C extends CpuState> extends PagedGuest {
   }
 
   /**
+   * Does something while the guest is paused, once more if it is paused already.
+   * Should this process be killed meanwhile, its successor undoes that pause.
+   *
+   * @param work Is told whether the guest had been paused before, and how to
+   *   note what it is about to change
+   */
+  protected whilePaused<T>(
+    work: (isPaused: boolean, note: () => void) => T,
+  ): T {
+    const { control } = this.host;
+    const isPaused = this.paused();
+    // An operator may have let it run
+    if (!isPaused) this.forgetHold();
+    const note = () =>
+      this.note(isPaused ? "working, paused before" : "working");
+    note();
+    control.pause(this.domain.id);
+    try {
+      return work(isPaused, note);
+    } finally {
+      control.unpause(this.domain.id);
+      this.note();
+    }
+  }
+
+  /**
    * Pauses the guest for a closer look. It is done once, however often it is
    * asked for. Should the monitor be killed, its successor undoes one pause. It
    * is not asked whether somebody else has paused the guest: the answer would

@@ -44,6 +44,11 @@ export class GateRequests implements Disposable {
     return state === STATE_IOREQ_READY || state === STATE_IOREQ_INPROCESS;
   }
 
+  /** Whether a virtual CPU has not taken the answer to its request yet. */
+  isAnswered(vcpu: number): boolean {
+    return (this.#bits(vcpu) & ioreqBits.state) === STATE_IORESP_READY;
+  }
+
   /**
    * Takes the request of a virtual CPU.
    *

@@ -24,6 +24,7 @@ import type {
   WeakenedListener,
 } from "./protection.ts";
 import { saysGone } from "./says_gone.ts";
+import { unlessGone } from "./unless_gone.ts";
 import { WriteGate } from "./write_gate.ts";
 import { writeHvmFrame } from "./write_hvm_frame.ts";
 import { endMonitorEvents, MonitorEvents } from "./monitor_events.ts";
@@ -437,10 +438,17 @@ export class HvmGuest extends DomainGuest<HvmCpuState> {
   }
 
   #endGate(): void {
-    if (this.#gate !== undefined) this.#gate[Symbol.dispose]();
-    else if (this.#server !== undefined) {
-      endWriteGate(this.host, this.domain, this.#server);
+    const gate = this.#gate;
+    const server = this.#server;
+    if (server !== undefined) {
+      unlessGone(() =>
+        this.whilePaused((isPaused) => {
+          if (gate !== undefined) gate.open(isPaused);
+          else endWriteGate(this.host, this.domain, server, isPaused);
+        })
+      );
     }
+    gate?.[Symbol.dispose]();
     this.#gate = undefined;
     this.#server = undefined;
     this.#gated = [];

@@ -4,7 +4,7 @@ import type { XenHost } from "./host.ts";
 import { MonitorRing } from "./monitor_ring.ts";
 import { unlessGone } from "./unless_gone.ts";
 import type { VmAnswer, VmEvent } from "./vm_event.ts";
-import type { GatedDomain } from "./write_gate.ts";
+import type { GatedDomain } from "./gated_domain.ts";
 
 /**
  * Virtual CPUs of a guest at most. Where more of them wait than the ring has

@@ -455,27 +455,18 @@ export class PvGuest extends DomainGuest<PvCpuState> {
     if (this.journal === undefined) {
       throw new TypeError("A guest without a journal is only looked at");
     }
-    const { control } = this.host;
-    const before = this.paused();
-    // An operator may have let it run
-    if (!before) this.forgetHold();
-    this.note(before ? "working, paused before" : "working");
-    control.pause(this.domain.id);
-    try {
+    return this.whilePaused((_isPaused, note) => {
       this.refresh();
       this.assertAlive();
       let total = 0;
       for (let tries = 0; tries < MAX_TRIES; tries++) {
         const updates = find();
         if (updates.length === 0) break;
-        this.note(before ? "working, paused before" : "working");
+        note();
         total += this.#update(updates, owner);
       }
       return total;
-    } finally {
-      control.unpause(this.domain.id);
-      this.note();
-    }
+    });
   }
 
   /**

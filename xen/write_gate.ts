@@ -2,18 +2,14 @@ import type { EventLoop } from "./event_loop.ts";
 import { BACK_OFF_MS, EventRate } from "./event_rate.ts";
 import { GateChannels } from "./gate_channels.ts";
 import { type GatedWrite, GateRequests } from "./gate_requests.ts";
+import type { GatedDomain } from "./gated_domain.ts";
 import type { XenHost } from "./host.ts";
 import { ioreq, PAGE_SIZE } from "./layouts.ts";
+import { openGate } from "./open_gate.ts";
 import { unlessGone } from "./unless_gone.ts";
 
 /** Requests on the page that is mapped */
 export const MAX_GATE_VCPUS = PAGE_SIZE / ioreq.size;
-
-/** The guest of a write gate. */
-export interface GatedDomain {
-  readonly id: number;
-  readonly maxVcpus: number;
-}
 
 /**
  * Keeps a PVH or HVM guest from writing to pages of its own, and tells what it
@@ -115,15 +111,29 @@ export class WriteGate implements Disposable {
     }
   }
 
-  /** Lets the guest write to all pages again, and go on if it waits. */
-  [Symbol.dispose](): void {
-    const { id, maxVcpus } = this.#domain;
+  /**
+   * Lets the guest write to all pages again, and go on if it waits. It must have
+   * been paused once for this; what waits is dropped without a word.
+   *
+   * @param isPaused Whether the guest had been paused before
+   * @throws {XenError} If Xen refuses
+   */
+  open(isPaused: boolean): void {
+    this.#endTimers();
+    const domain = this.#domain;
+    const requests = this.#requests;
+    const channels = this.#channels;
+    openGate(this.#host, domain, this.server, requests, channels, isPaused);
+  }
+
+  #endTimers(): void {
     for (const timer of this.#timers) clearTimeout(timer);
-    using _stack = this.#stack;
-    // First none can come to wait, then nobody is left waiting
-    unlessGone(() => this.#host.deviceModel.claimGated(id, this.server, false));
-    for (let vcpu = 0; vcpu < maxVcpus; vcpu++) {
-      if (this.#requests.waits(vcpu)) this.#answer(vcpu);
-    }
+    this.#timers.clear();
+  }
+
+  /** Gives back what belongs to it; it is to be open, or its guest gone. */
+  [Symbol.dispose](): void {
+    this.#endTimers();
+    this.#stack[Symbol.dispose]();
   }
 }

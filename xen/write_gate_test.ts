@@ -30,6 +30,10 @@ class GateHost {
   #loop = new ManualLoop();
   readonly loop = this.#loop.loop;
   #pending: number[] = [];
+  /** Pauses of the guest; the gate's end finds it paused once by its caller */
+  pauses = 1;
+  /** How often a virtual CPU writes again as soon as it may go on */
+  writesAgain = 0;
 
   constructor() {
     for (let vcpu = 0; vcpu < DOMAIN.maxVcpus; vcpu++) {
@@ -41,6 +45,16 @@ class GateHost {
       if (this.refused.has(name)) throw new XenError(name, EINVAL);
     };
     this.host = {
+      control: {
+        pause: () => {
+          call("pause");
+          this.pauses++;
+        },
+        unpause: () => {
+          call("unpause");
+          if (--this.pauses === 0) this.#run();
+        },
+      },
       libraries: {
         logger: null,
         evtchn: {
@@ -84,6 +98,15 @@ class GateHost {
         ) => call(`${type} ${frames}`),
       },
     } as unknown as XenHost;
+  }
+
+  /** Virtual CPUs take their answers, as Xen has them do when they may run. */
+  #run(): void {
+    for (let vcpu = 0; vcpu < DOMAIN.maxVcpus; vcpu++) {
+      if (this.bits(vcpu) !== constants.STATE_IORESP_READY) continue;
+      const again = this.writesAgain-- > 0;
+      this.request(vcpu, { bits: again ? constants.STATE_IOREQ_READY : 0 });
+    }
   }
 
   /** A virtual CPU asks the server. */
@@ -210,34 +233,92 @@ Deno.test("who writes goes on even if that cannot be told", () => {
   assertEquals(xen.calls.at(-1), `notify ${LOCAL}`);
 });
 
-Deno.test("at its end its pages are writable before the server goes", () => {
-  const { xen, gate, writes } = setUp();
+Deno.test("at its end who waits goes on before its pages are writable", () => {
+  const { xen, gate } = setUp();
   // Its event has not been taken yet
   xen.request(1, { bits: constants.STATE_IOREQ_READY });
   xen.calls.length = 0;
+  gate.open(false);
   gate[Symbol.dispose]();
-  assertEquals(writes.map(({ vcpu }) => vcpu), [1]);
-  assertEquals(xen.bits(1), constants.STATE_IORESP_READY);
+  assertEquals(xen.bits(1), 0);
+  assertEquals(xen.pauses, 1);
   assertEquals(xen.calls, [
-    `disclaim ${SERVER}`,
     `notify ${LOCAL + 1}`,
+    "unpause",
+    "pause",
+    `disclaim ${SERVER}`,
     "close channels",
     "unmap",
     `destroy ${SERVER}`,
   ]);
 });
 
+Deno.test("a guest at whose gate nobody waits does not run for its end", () => {
+  const { xen, gate } = setUp();
+  xen.calls.length = 0;
+  gate.open(true);
+  assertEquals(xen.calls, [`disclaim ${SERVER}`]);
+});
+
+Deno.test("an answer that was not taken before a pause is taken at its end", () => {
+  const { xen, gate } = setUp();
+  xen.access(0, { bits: constants.STATE_IOREQ_READY });
+  assertEquals(xen.bits(0), constants.STATE_IORESP_READY);
+  xen.pauses = 2;
+  xen.calls.length = 0;
+  gate.open(true);
+  assertEquals(xen.bits(0), 0);
+  assertEquals(xen.pauses, 2);
+  assertEquals(xen.calls, [
+    ...["unpause", "unpause", "pause", "pause"],
+    `disclaim ${SERVER}`,
+  ]);
+});
+
+Deno.test("who writes again at once is answered again before its end", () => {
+  const { xen, gate } = setUp();
+  xen.writesAgain = 3;
+  xen.request(0, { bits: constants.STATE_IOREQ_READY });
+  gate.open(false);
+  assertEquals(xen.bits(0), 0);
+  assertEquals(xen.calls.filter((call) => call === "unpause").length, 4);
+  assertEquals(xen.calls.at(-1), `disclaim ${SERVER}`);
+});
+
+Deno.test("a guest that cannot run keeps its gate from no end", () => {
+  const { xen, gate } = setUp();
+  // Others have it paused as well
+  xen.pauses = 5;
+  xen.request(0, { bits: constants.STATE_IOREQ_READY });
+  gate.open(true);
+  assertEquals(xen.pauses, 5);
+  assertEquals(xen.bits(0), constants.STATE_IORESP_READY);
+  assertEquals(xen.calls.at(-1), `disclaim ${SERVER}`);
+});
+
+Deno.test("a gate ends even if the guest is let run meanwhile", () => {
+  const { xen, gate } = setUp();
+  xen.refused.add("unpause");
+  xen.request(0, { bits: constants.STATE_IOREQ_READY });
+  assertThrows(() => gate.open(false), XenError);
+  assertEquals(xen.calls.slice(-1), [`disclaim ${SERVER}`]);
+  assertEquals(xen.bits(0), constants.STATE_IORESP_READY);
+});
+
 Deno.test("a gate whose process has died is undone by another", () => {
   const xen = new GateHost();
   xen.request(0, { bits: constants.STATE_IOREQ_INPROCESS });
-  endWriteGate(xen.host, DOMAIN, SERVER);
-  assertEquals(xen.bits(0), constants.STATE_IORESP_READY);
+  endWriteGate(xen.host, DOMAIN, SERVER, false);
+  assertEquals(xen.bits(0), 0);
   assertEquals(xen.bits(1), 0);
   assertEquals(xen.calls, [
-    `disclaim ${SERVER}`,
     `notify ${LOCAL}`,
+    "unpause",
+    "pause",
+    `disclaim ${SERVER}`,
     "close channels",
     "unmap",
+    `disclaim ${SERVER}`,
     `destroy ${SERVER}`,
   ]);
 });
@@ -245,21 +326,16 @@ Deno.test("a gate whose process has died is undone by another", () => {
 Deno.test("a gate that is gone already hides nothing that is left of it", () => {
   const xen = new GateHost();
   xen.refused.add(`disclaim ${SERVER}`).add(`destroy ${SERVER}`);
-  endWriteGate(xen.host, DOMAIN, SERVER);
-  assertEquals(xen.calls, [`disclaim ${SERVER}`, "unmap", `destroy ${SERVER}`]);
+  endWriteGate(xen.host, DOMAIN, SERVER, false);
+  assertEquals(xen.calls.at(-1), `destroy ${SERVER}`);
 });
 
 Deno.test("a gate ends in good order with a guest that is gone", () => {
   const { xen, gate } = setUp();
-  xen.refused.add(`disclaim ${SERVER}`).add(`destroy ${SERVER}`);
+  xen.refused.add(`destroy ${SERVER}`);
   xen.calls.length = 0;
   gate[Symbol.dispose]();
-  assertEquals(xen.calls, [
-    `disclaim ${SERVER}`,
-    "close channels",
-    "unmap",
-    `destroy ${SERVER}`,
-  ]);
+  assertEquals(xen.calls, ["close channels", "unmap", `destroy ${SERVER}`]);
 });
 
 Deno.test("if Xen refuses, nothing is left", () => {
