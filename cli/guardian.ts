@@ -3,8 +3,9 @@ import { domainById } from "../xen/domains.ts";
 import { XenHost } from "../xen/host.ts";
 import { AlreadyGuardedError, Journal } from "../xen/journal.ts";
 import { openGuest } from "../xen/open_guest.ts";
+import { destroyGuest } from "../xen/xl.ts";
 import { explain } from "./explain.ts";
-import { READY } from "./guardian_process.ts";
+import { NEW, READY } from "./guardian_process.ts";
 import { StopSignals } from "./stop_signals.ts";
 
 /** How long it is tried to undo what a killed monitor did, ms */
@@ -24,12 +25,15 @@ export async function guardian(): Promise<number> {
   using host = openHost();
   if (host === undefined) return 2;
   console.log(READY);
-  const domain = await lastGuarded();
-  if (domain === undefined) return 0;
+  const guarded = await lastGuarded();
+  if (guarded === undefined) return 0;
+  const { id, isNew } = guarded;
+  // Before anything is undone: that may let it run
+  const isUnused = isNew && neverRan(host, id);
   const end = performance.now() + LIMIT;
   for (;;) {
     try {
-      undo(host, domain);
+      await undo(host, id, isUnused);
       return 0;
     } catch (error) {
       if (error instanceof NoSuchDomainError) return 0;
@@ -57,9 +61,12 @@ function openHost(): XenHost | undefined {
 /**
  * Reads what the monitor says until it is gone.
  *
- * @returns Id of the domain that it guarded then, if there is one
+ * @returns The domain that it guarded then, if there is one, and whether it had
+ *   made it
  */
-async function lastGuarded(): Promise<number | undefined> {
+async function lastGuarded(): Promise<
+  { id: number; isNew: boolean } | undefined
+> {
   let text = "";
   const input = Deno.stdin.readable.pipeThrough(new TextDecoderStream());
   for await (const chunk of input) {
@@ -67,16 +74,36 @@ async function lastGuarded(): Promise<number | undefined> {
     // The last whole line, and what has come of the next
     text = text.split("\n").slice(-2).join("\n");
   }
-  const id = Number(text.split("\n").at(-2));
-  return Number.isInteger(id) ? id : undefined;
+  const line = text.split("\n").at(-2) ?? "";
+  const isNew = line.endsWith(NEW);
+  const id = parseInt(line);
+  return Number.isInteger(id) ? { id, isNew } : undefined;
 }
 
-function undo(host: XenHost, id: number): void {
+/** Whether a guest still is as the toolstack has made it. */
+function neverRan({ control, store }: XenHost, id: number): boolean {
+  const domain = domainById(control, store, id);
+  return domain !== undefined && domain.paused && domain.cpuTime === 0n;
+}
+
+/** @param destroy What never ran does not stay paused: it is destroyed */
+async function undo(
+  host: XenHost,
+  id: number,
+  destroy: boolean,
+): Promise<void> {
   const domain = domainById(host.control, host.store, id);
   if (domain === undefined) return;
+  const tell = (text: string) =>
+    console.error(`xkmon: the monitor of ${domain.name} was killed: ${text}`);
+  // Kept from other monitors until all is done
   using journal = new Journal(id);
-  using guest = openGuest(host, domain, journal);
-  const undone = guest.recover(false);
-  if (undone === undefined) return;
-  console.error(`xkmon: the monitor of ${domain.name} was killed: ${undone}`);
+  {
+    using guest = openGuest(host, domain, journal);
+    const undone = guest.recover(false);
+    if (undone !== undefined && !destroy) tell(undone);
+  }
+  if (!destroy) return;
+  tell("its guest, which never ran, is destroyed");
+  await destroyGuest(String(id));
 }

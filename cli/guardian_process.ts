@@ -2,6 +2,8 @@ import { buildInfo } from "../build_info.ts";
 
 /** What a guardian prints once it could undo something */
 export const READY = "ready";
+/** What follows the number of a domain that its monitor has made */
+export const NEW = " new";
 /** From one start of a guardian to the next at least, ms */
 const START_INTERVAL = 1000;
 
@@ -20,8 +22,8 @@ export class GuardianProcess implements AsyncDisposable {
   readonly #replaced: () => void;
   readonly #failed: (error: unknown) => void;
   #running: Running | undefined;
-  /** Domain that is guarded, which a successor has to know as well */
-  #domain: number | undefined;
+  /** What it was told last, which a successor has to know as well */
+  #told: [domain: number, isNew: boolean] | undefined;
   #ends = false;
 
   /**
@@ -59,7 +61,8 @@ export class GuardianProcess implements AsyncDisposable {
     if (this.#ends) return;
     try {
       this.#running = undefined;
-      await this.guard(this.#domain!);
+      await this.guard(...this.#told!);
+      await this.ready();
       this.#replaced();
     } catch (error) {
       if (!this.#ends) this.#failed(error);
@@ -68,20 +71,32 @@ export class GuardianProcess implements AsyncDisposable {
 
   /**
    * Names the domain that is guarded from now on. The guardian is started at
-   * the first time; once this resolves it is there.
+   * the first time; once this resolves it will know the domain, however soon
+   * this process is killed.
    *
    * @param domain Domain id
-   * @throws {Error} If there is no guardian
+   * @param isNew Whether this process has made it: nothing is lost if it is
+   *   destroyed before it ran
    */
-  async guard(domain: number): Promise<void> {
-    this.#domain = domain;
-    const { input, ready } = this.#running ??= this.#start();
+  async guard(domain: number, isNew: boolean): Promise<void> {
+    this.#told = [domain, isNew];
+    const { input } = this.#running ??= this.#start();
     try {
-      await input.write(new TextEncoder().encode(`${domain}\n`));
+      await input.write(
+        new TextEncoder().encode(`${domain}${isNew ? NEW : ""}\n`),
+      );
     } catch {
       // It is dead: its successor gets the word
     }
-    await ready;
+  }
+
+  /**
+   * Waits until the guardian can undo something.
+   *
+   * @throws {Error} If there is no guardian
+   */
+  async ready(): Promise<void> {
+    await this.#running?.ready;
   }
 
   /** Ends it: there is nothing left for it to undo. */
@@ -104,6 +119,7 @@ function runtimeArguments(): string[] {
       ...["run", "--quiet", "--no-prompt"],
       ...["--allow-ffi", "--allow-read", "--allow-write"],
       "--allow-sys=uid,statfs",
+      "--allow-run=xl",
       decodeURIComponent(new URL(Deno.mainModule).pathname),
     ]
     : [];

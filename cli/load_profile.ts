@@ -57,13 +57,14 @@ export async function checkDigest(
 /**
  * Reads and checks the kernel file of a guest, and what else helps.
  *
- * @param recorded The file that the toolstack recorded, which may be a boot
- *   loader; one that the operator names wins, and must be a kernel
+ * @param recorded Finds the file that the toolstack recorded, which may be a
+ *   boot loader. It is not asked if the operator names one, which must be a
+ *   kernel
  * @throws {UsageError} If it is not as enrolled, or `--modules` has none
  * @throws {SyntaxError} If it is neither
  */
 export async function loadKernel(
-  recorded: string | undefined,
+  recorded: () => Promise<string | undefined>,
   options: Options,
 ): Promise<LoadedKernel> {
   const { savedProfile, modules } = options;
@@ -73,7 +74,7 @@ export async function loadKernel(
       : { saved: await Deno.readFile(savedProfile) }),
     ...(modules === undefined ? {} : { modules: moduleFiles(modules) }),
   };
-  const path = options.kernel ?? recorded;
+  const path = options.kernel ?? await recorded();
   if (path === undefined) {
     const lack = "no kernel file is known";
     return { kernel: undefined, lack, hints, notices: [] };

@@ -113,9 +113,14 @@ Deno.test("a store of digests that is damaged is not taken for an empty one", ()
     );
   }));
 
+/** A toolstack that knows a guest's kernel file, or none. */
+function recorded(path: string | undefined) {
+  return () => Promise.resolve(path);
+}
+
 Deno.test("the recorded kernel fills the profile that its notes choose", () =>
   withKernel(async ({ file, options }) => {
-    const loaded = await loadKernel(file, options);
+    const loaded = await loadKernel(recorded(file), options);
     assertEquals(loaded.kernel?.path, file);
     assertEquals(loaded.notices.length, 1);
     const { profile, notices } = openProfile(loaded, noMemory, options);
@@ -125,16 +130,14 @@ Deno.test("the recorded kernel fills the profile that its notes choose", () =>
 
 Deno.test("a kernel that is named wins over the recorded one", () =>
   withKernel(async ({ file, options }) => {
-    const { kernel } = await loadKernel("/nowhere", {
-      ...options,
-      kernel: file,
-    });
+    const asked = () => Promise.reject(new Error("It is not to be asked"));
+    const { kernel } = await loadKernel(asked, { ...options, kernel: file });
     assertEquals(kernel?.path, file);
   }));
 
 Deno.test("with a first reading no byte of the file is trusted, and this is said", () =>
   withKernel(async ({ file, options }) => {
-    const loaded = await loadKernel(file, options);
+    const loaded = await loadKernel(recorded(file), options);
     const { profile, notices } = openProfile(loaded, noMemory, {
       ...options,
       firstReading: true,
@@ -147,16 +150,16 @@ Deno.test("with a first reading no byte of the file is trusted, and this is said
 Deno.test("a kernel that is not there or no ELF file is refused", () =>
   withKernel(async ({ file, options }) => {
     await assertRejects(
-      () => loadKernel(`${file}-gone`, options),
+      () => loadKernel(recorded(`${file}-gone`), options),
       Deno.errors.NotFound,
     );
     await Deno.writeTextFile(file, "no ELF file, but long enough to be one");
-    await assertRejects(() => loadKernel(file, options), SyntaxError);
+    await assertRejects(() => loadKernel(recorded(file), options), SyntaxError);
   }));
 
 Deno.test("SimpleOS without its kernel file is refused with what to do", async () => {
   const options = { profile: "simpleos" } as Options;
-  const loaded = await loadKernel(undefined, options);
+  const loaded = await loadKernel(recorded(undefined), options);
   assertThrows(
     () => openProfile(loaded, noMemory, options),
     ProfileError,
@@ -167,7 +170,7 @@ Deno.test("SimpleOS without its kernel file is refused with what to do", async (
 Deno.test("a boot loader that xl booted is taken for no kernel, and named", () =>
   withKernel(async ({ file, options }) => {
     await Deno.writeFile(file, grub);
-    const loaded = await loadKernel(file, options);
+    const loaded = await loadKernel(recorded(file), options);
     assert(loaded.kernel === undefined);
     assertEquals(
       loaded.lack,
@@ -181,7 +184,7 @@ Deno.test("a boot loader that is named as the kernel is refused", () =>
   withKernel(async ({ file, options }) => {
     await Deno.writeFile(file, grub);
     await assertRejects(
-      () => loadKernel(file, { ...options, kernel: file }),
+      () => loadKernel(recorded(file), { ...options, kernel: file }),
       SyntaxError,
       file,
     );
@@ -192,7 +195,7 @@ Deno.test("a boot loader in the place of an enrolled kernel is refused", () =>
     await (await DigestStore.open(digests)).enroll(file);
     await Deno.writeFile(file, grub);
     await assertRejects(
-      () => loadKernel(file, options),
+      () => loadKernel(recorded(file), options),
       UsageError,
       "is not the kernel file that was enrolled",
     );
@@ -202,7 +205,7 @@ Deno.test("a directory of modules that is none, or has none, is refused with wha
   withKernel(async ({ file, options }) => {
     const refused = (modules: string, message: string) =>
       assertRejects(
-        () => loadKernel(file, { ...options, modules }),
+        () => loadKernel(recorded(file), { ...options, modules }),
         UsageError,
         message,
       );

@@ -11,7 +11,7 @@ import { XenHost } from "../xen/host.ts";
 import { Journal } from "../xen/journal.ts";
 import { Lifecycle } from "../xen/lifecycle.ts";
 import { openGuest } from "../xen/open_guest.ts";
-import { findKernel, recordedKernel } from "../xen/recorded_kernel.ts";
+import { findKernel } from "../xen/recorded_kernel.ts";
 import { saysGone } from "../xen/says_gone.ts";
 import { evidenceSource } from "./evidence/evidence_source.ts";
 import { keepEvidence } from "./evidence/keep_evidence.ts";
@@ -171,13 +171,7 @@ async function guardUntilGone(
     const limit = options.wait
       ? stop
       : AbortSignal.any([stop, AbortSignal.timeout(REBOOT_LIMIT)]);
-    const next = await lifecycle.successor(
-      domain,
-      limit,
-      (id) =>
-        options.kernel !== undefined || domain.type !== "PV" ||
-        recordedKernel(host.store, id) !== undefined,
-    );
+    const next = await lifecycle.successor(domain, limit);
     if (stop.aborted) return;
     if (next === undefined) {
       notice(`guest did not come back within ${REBOOT_LIMIT / 1000} s`);
@@ -212,21 +206,18 @@ async function guardLiving(
   patience: number,
 ): Promise<Ending> {
   const { options, host, loop, lifecycle, output, stop, fail } = session;
-  const { limits } = session;
+  const { limits, guardian } = session;
+  const isNew = options.command === "start" && patience === 0;
+  // It starts meanwhile
+  await guardian?.guard(domain.id, isNew);
   const end = performance.now() + patience;
   // A toolstack makes a guest paused, and lets it run once it is made
   const isBeingMade = () =>
     performance.now() < end && !stop.aborted &&
     domainById(host.control, host.store, domain.id)?.paused === true;
-  // One that the operator names wins, and need not be waited for
-  const recorded = options.kernel === undefined
-    ? await findKernel(host.store, domain, isBeingMade)
-    : undefined;
+  const recorded = () => findKernel(host.store, domain, isBeingMade);
   const loaded = await loadKernel(recorded, options);
   using journal = await Journal.take(domain.id);
-  const guarded = session.guardian?.guard(domain.id);
-  // It starts meanwhile; its failure is asked for where it matters
-  guarded?.catch(() => {});
   using guest = openGuest(host, domain, journal, loop);
   const left = guest.recover(false);
   if (left !== undefined) {
@@ -234,7 +225,7 @@ async function guardLiving(
       type: "notice",
       text: `an earlier monitor left something behind: ${left}`,
     });
-  } else if (domain.paused && patience === 0 && options.command !== "start") {
+  } else if (domain.paused && patience === 0 && !isNew) {
     output.print(domain, {
       type: "notice",
       text: `${domain.name} is paused; to let it run: xl unpause ${domain.id}`,
@@ -325,7 +316,7 @@ async function guardLiving(
     );
     // The log may have failed by now: then the guest is left alone
     if (stop.aborted) return "stopped";
-    await guarded;
+    await guardian?.ready();
     await armWithin(guard, patience, stop);
     isArmed = true;
     const silent = profile.protectable && faults?.bound !== true;

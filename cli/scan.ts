@@ -24,7 +24,7 @@ export async function scan(options: Options, dom: string): Promise<number> {
   using host = new XenHost();
   const domain = findDomain(host.control, host.store, dom);
   using guest = openGuest(host, domain);
-  const recorded = await findKernel(host.store, domain);
+  const recorded = () => findKernel(host.store, domain);
   return await scanMemory(options, guest, recorded, PATIENCE);
 }
 
@@ -39,13 +39,14 @@ export async function scanCore(
   path: string,
 ): Promise<number> {
   using guest = new CoreGuest(path);
-  return await scanMemory(options, guest, undefined, 0);
+  const nothing = () => Promise.resolve(undefined);
+  return await scanMemory(options, guest, nothing, 0);
 }
 
 async function scanMemory(
   options: Options,
   guest: Guest & KernelMemory,
-  recorded: string | undefined,
+  recorded: () => Promise<string | undefined>,
   patience: number,
 ): Promise<number> {
   const output = new Output(options.json);

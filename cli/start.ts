@@ -31,7 +31,8 @@ export async function start(options: Options, file: string): Promise<number> {
     );
   }
   // Refuses a wrong digest before anything starts
-  const { kernel } = await loadKernel(config.kernel, options);
+  const named = Promise.resolve(config.kernel);
+  const { kernel } = await loadKernel(() => named, options);
   if (kernel === undefined) {
     throw new UsageError(
       `${config.kernel} is a boot loader, which loads the kernel itself: ` +

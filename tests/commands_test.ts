@@ -4,16 +4,18 @@ import {
   assertMatch,
   assertStringIncludes,
 } from "@std/assert";
+import { poll } from "./lab/poll.ts";
 import { buildSimpleOS } from "./simpleos/guest.ts";
 import { assertGuests } from "./support/assert_guests.ts";
 import { assertRefused } from "./support/assert_refused.ts";
 import { freshGuest } from "./support/fresh_guest.ts";
+import { guardians } from "./support/guardians.ts";
 import { hasJournal } from "./support/has_journal.ts";
 import { Monitor } from "./support/monitor.ts";
 import type { PrintedEvent } from "./support/printed_event.ts";
 import { putShiftedKernel } from "./support/shifted_kernel.ts";
 import { runXkmon } from "./support/run_xkmon.ts";
-import { startLab } from "./support/start_lab.ts";
+import { LIMIT, startLab } from "./support/start_lab.ts";
 
 const GUARD = ["--dom", "simpleos"];
 const KERNEL = "/root/simpleos.elf";
@@ -238,6 +240,25 @@ Deno.test("enrolling and starting a guest", async (t) => {
     await lab.run(["xl", "destroy", "simpleos"]);
     assertEquals((await monitor.ended()).code, 0);
   });
+
+  await t.step(
+    "a guest whose monitor is killed before it guards it does not stay paused",
+    async () => {
+      await using monitor = await Monitor.start(lab, "start", CONFIG);
+      // Until then nobody is there who could know of it
+      await poll(async () => (await guardians(lab)).length > 0 || undefined, {
+        timeoutMs: LIMIT,
+        waitingFor: () => "a guardian",
+      });
+      await monitor.kill();
+      assertEquals(
+        (await monitor.events()).filter(({ type }) => type === "armed"),
+        [],
+      );
+      await assertGuests(lab);
+      assertMatch(await monitor.job.text("stderr"), /never ran, is destroyed/);
+    },
+  );
 
   await t.step("a changed kernel file is refused, nothing starts", async () => {
     await lab.run(`cp ${KERNEL} /root/good.elf; printf x >>${KERNEL}`);

@@ -6,6 +6,7 @@ import { assertRefused } from "./support/assert_refused.ts";
 import { assertUnprotected } from "./support/assert_unprotected.ts";
 import { expectedFindings } from "./support/expected_findings.ts";
 import { freshGuest } from "./support/fresh_guest.ts";
+import { guardians } from "./support/guardians.ts";
 import { hasJournal } from "./support/has_journal.ts";
 import { LONG } from "./support/long.ts";
 import { Monitor } from "./support/monitor.ts";
@@ -49,15 +50,6 @@ async function killLater(
     ],
     { timeoutMs: 120_000 },
   );
-}
-
-/** Process ids of guardians in Dom0. */
-async function guardians(lab: Lab): Promise<number[]> {
-  // With the brackets it does not find itself
-  const { stdout } = await lab.run(
-    "grep -l 'guardia[n]' /proc/[0-9]*/cmdline || true",
-  );
-  return stdout.match(/\d+/g)?.map(Number) ?? [];
 }
 
 Deno.test("the end of a monitor", async (t) => {

@@ -110,7 +110,8 @@ export class DeviceModel implements Disposable {
   }
 
   /**
-   * Ends a server. Who waits for its answer goes on.
+   * Ends a server. Nobody is to wait for its answer any more, and it is to claim
+   * nothing: Xen wakes nobody, and has its pages writable for nobody.
    *
    * @throws {XenError} If Xen refuses: ENOENT if there is none
    */

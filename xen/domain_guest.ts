@@ -6,6 +6,7 @@ import type { EntryUpdate } from "./hypercalls.ts";
 import type { Journal, ProtectionNote } from "./journal.ts";
 import { domainFlags, domainInfo, PAGE_SIZE } from "./layouts.ts";
 import { mappedFrames } from "./mapped_frames.ts";
+import type { PausedGuest } from "./open_gate.ts";
 import { PagedGuest } from "./paged_guest.ts";
 import type { Levels } from "./page_walk.ts";
 import type {
@@ -13,11 +14,22 @@ import type {
   InvariantRange,
   Protection,
 } from "./protection.ts";
+import { unlessGone } from "./unless_gone.ts";
 import { decodeVcpuRegisters } from "./vcpu_registers.ts";
 import { destroyGuest } from "./xl.ts";
 
-function isFull(error: unknown): boolean {
-  return error instanceof Error && /No space left|quota/i.test(error.message);
+/** Pauses of others at most that are undone for a while */
+const MAX_PAUSES = 16;
+
+/** Writes a note that can be done without, if there is room. */
+function unlessFull(note: () => void): void {
+  try {
+    note();
+  } catch (error) {
+    const isFull = error instanceof Error &&
+      /No space left|quota/i.test(error.message);
+    if (!isFull) throw error;
+  }
 }
 
 /**
@@ -191,26 +203,44 @@ export abstract class DomainGuest<C extends CpuState> extends PagedGuest {
   /**
    * Does something while the guest is paused, once more if it is paused already.
    * Should this process be killed meanwhile, its successor undoes that pause.
-   *
-   * @param work Is told whether the guest had been paused before, and how to
-   *   note what it is about to change
    */
   protected whilePaused<T>(
-    work: (isPaused: boolean, note: () => void) => T,
+    work: (paused: PausedGuest & { note(): void }) => T,
   ): T {
     const { control } = this.host;
-    const isPaused = this.paused();
+    const wasPaused = this.paused();
     // An operator may have let it run
-    if (!isPaused) this.forgetHold();
+    if (!wasPaused) this.forgetHold();
     const note = () =>
-      this.note(isPaused ? "working, paused before" : "working");
-    note();
+      this.note(wasPaused ? "working, paused before" : "working");
+    unlessFull(note);
     control.pause(this.domain.id);
+    const letRun = (work: () => void) => this.#whileRunning(work);
     try {
-      return work(isPaused, note);
+      return work({ wasPaused, letRun, note });
     } finally {
-      control.unpause(this.domain.id);
+      // An operator may have let it run
+      unlessGone(() => control.unpause(this.domain.id));
       this.note();
+    }
+  }
+
+  /** Lets the guest run that is paused, and undoes that. */
+  #whileRunning(work: () => void): void {
+    const { control } = this.host;
+    const { id } = this.domain;
+    let undone = 0;
+    try {
+      while (undone < MAX_PAUSES && this.paused()) {
+        unlessGone(() => control.unpause(id));
+        undone++;
+      }
+      work();
+    } finally {
+      // One is ours, even if an operator has undone it
+      for (let pause = 0; pause < Math.max(undone, 1); pause++) {
+        control.pause(id);
+      }
     }
   }
 
@@ -222,12 +252,8 @@ export abstract class DomainGuest<C extends CpuState> extends PagedGuest {
    */
   hold(): void {
     if (this.held) return;
-    try {
-      this.journal?.hold(this.domain.uuid);
-    } catch (error) {
-      // A full disk must not keep an attacker going: the note is for a kill
-      if (!isFull(error)) throw error;
-    }
+    // A full disk must not keep an attacker going: the note is for a kill
+    unlessFull(() => this.journal?.hold(this.domain.uuid));
     this.host.control.pause(this.domain.id);
     // What was mapped before may be mapped otherwise by now
     this.looks++;
@@ -361,13 +387,12 @@ export abstract class DomainGuest<C extends CpuState> extends PagedGuest {
     const { control } = this.host;
     // An attack is noted before the hold is taken from the journal
     const held = left.hold === true && left.attack !== true;
-    if ((left.pause !== undefined || held) && this.paused()) {
-      control.unpause(this.domain.id);
-      // It may have been killed just before its own pause
-      const others = left.pause === "working, paused before";
-      if (others && !this.paused()) control.pause(this.domain.id);
-      else done.push("ended its pause");
-    }
+    const ended = (left.pause !== undefined || held) && this.paused();
+    if (ended) control.unpause(this.domain.id);
+    // It may have been killed just before its own pause, or while it let it run
+    const others = left.pause === "working, paused before";
+    if (others && !this.paused()) control.pause(this.domain.id);
+    else if (ended) done.push("ended its pause");
     if (left.attack === true && this.paused()) {
       if (release) {
         control.unpause(this.domain.id);

@@ -442,9 +442,9 @@ export class HvmGuest extends DomainGuest<HvmCpuState> {
     const server = this.#server;
     if (server !== undefined) {
       unlessGone(() =>
-        this.whilePaused((isPaused) => {
-          if (gate !== undefined) gate.open(isPaused);
-          else endWriteGate(this.host, this.domain, server, isPaused);
+        this.whilePaused((paused) => {
+          if (gate !== undefined) gate.open(paused);
+          else endWriteGate(this.host, this.domain, server, paused);
         })
       );
     }

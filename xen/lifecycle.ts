@@ -118,13 +118,10 @@ export class Lifecycle implements Disposable {
    * Waits until a guest is there again under a new domain id.
    *
    * @param previous The domain that it was
-   * @param isReady Whether the toolstack has told all that is needed of the
-   *   domain of an id
    */
   successor(
     previous: Domain,
     signal: AbortSignal,
-    isReady: (id: number) => boolean = () => true,
   ): Promise<Domain | undefined> {
     return this.#until(
       () =>
@@ -133,7 +130,7 @@ export class Lifecycle implements Disposable {
         ) =>
           id !== previous.id && !dying && shutdown === undefined &&
           // Before that it is still being built
-          onlineVcpus > 0 && isReady(id) &&
+          onlineVcpus > 0 &&
           // The toolstack names it late; some make a new UUID
           (uuid === previous.uuid || name !== "" && name === previous.name)
         ),

@@ -134,17 +134,6 @@ Deno.test("what the toolstack asks of a guest is seen", async () => {
   assertEquals(await again, undefined);
 });
 
-Deno.test("a guest of which not all is told yet is no successor", async () => {
-  const changing = new ChangingHost();
-  using lifecycle = new Lifecycle(changing.host);
-  let told = false;
-  const back = lifecycle.successor(changing.web, never, () => told);
-  changing.become([{ id: 6, uuid: UUID }]);
-  told = true;
-  changing.become([{ id: 6, uuid: UUID }]);
-  assertEquals((await back)?.id, 6);
-});
-
 Deno.test("a guest comes back under a new id, by its handle or by its name", async () => {
   for (const uuid of [UUID, OTHER]) {
     const changing = new ChangingHost();

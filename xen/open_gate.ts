@@ -1,16 +1,27 @@
+import { answerWaiting } from "./answer_waiting.ts";
+import { disclaimGate } from "./disclaim_gate.ts";
 import type { GateChannels } from "./gate_channels.ts";
 import type { GateRequests } from "./gate_requests.ts";
-import type { XenHost } from "./host.ts";
 import type { GatedDomain } from "./gated_domain.ts";
+import type { XenHost } from "./host.ts";
 
 /** How long it may take until no virtual CPU waits, ms */
 const LIMIT = 500;
 /** From one look at the virtual CPUs to the next, ms */
 const INTERVAL = 0.2;
+/** Answers that a guest gets which has to stand still: one store may need two */
+const MAX_ROUNDS = 4;
+
+/** A guest that is paused for a while. */
+export interface PausedGuest {
+  /** Whether it had been paused before */
+  readonly wasPaused: boolean;
+  /** Lets it run meanwhile, whoever has it paused. */
+  letRun(work: () => void): void;
+}
 
 /**
- * Has a write gate's pages writable again, and drops the writes that wait. The
- * guest must have been paused once for this.
+ * Has a write gate's pages writable again, and drops the writes that wait.
  *
  * A virtual CPU that has its answer makes its write anew: Xen 4.20 has it land
  * if the page is an ordinary one by then, and no release forgets the answer,
@@ -18,7 +29,7 @@ const INTERVAL = 0.2;
  * moment that it takes until none of them waits.
  *
  * @param server Id of the gate's ioreq server
- * @param isPaused Whether the guest had been paused before
+ * @param paused The guest, which must be paused
  * @throws {XenError} If Xen refuses
  */
 export function openGate(
@@ -27,46 +38,26 @@ export function openGate(
   server: number,
   requests: GateRequests,
   channels: GateChannels,
-  isPaused: boolean,
+  paused: PausedGuest,
 ): void {
-  const { id, maxVcpus } = domain;
-  const vcpus = Array.from({ length: maxVcpus }, (_, vcpu) => vcpu);
-  const answer = () => {
-    for (const vcpu of vcpus.filter((vcpu) => requests.waits(vcpu))) {
-      requests.answer(vcpu);
-      channels.notify(vcpu);
-    }
-  };
-  const isAnswered = () => vcpus.some((vcpu) => requests.isAnswered(vcpu));
-  const waits = () => vcpus.some((vcpu) => requests.waits(vcpu));
+  const { maxVcpus } = domain;
   const end = performance.now() + LIMIT;
   const inTime = () => performance.now() < end;
   try {
-    while ((waits() || isAnswered()) && inTime()) {
-      answer();
-      letRun(host, id, isPaused ? 2 : 1, () => {
-        while (isAnswered() && inTime()) sleep(INTERVAL);
+    const rounds = paused.wasPaused ? MAX_ROUNDS : Infinity;
+    for (let round = 0; round < rounds && inTime(); round++) {
+      const answered = answerWaiting(requests, channels, maxVcpus);
+      if (answered.length === 0) break;
+      paused.letRun(() => {
+        // One that waits anew has taken its answer
+        while (answered.some((vcpu) => requests.isAnswered(vcpu)) && inTime()) {
+          sleep(INTERVAL);
+        }
       });
     }
   } finally {
-    host.deviceModel.claimGated(id, server, false);
-    // One that writes without end, or cannot run
-    answer();
-  }
-}
-
-/** Undoes pauses of a guest until something has been done. */
-function letRun(
-  { control }: XenHost,
-  domain: number,
-  pauses: number,
-  work: () => void,
-): void {
-  for (let pause = 0; pause < pauses; pause++) control.unpause(domain);
-  try {
-    work();
-  } finally {
-    for (let pause = 0; pause < pauses; pause++) control.pause(domain);
+    // One may write without end, or not run
+    disclaimGate(host, domain, server, requests, channels);
   }
 }
 

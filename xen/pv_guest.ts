@@ -455,7 +455,7 @@ export class PvGuest extends DomainGuest<PvCpuState> {
     if (this.journal === undefined) {
       throw new TypeError("A guest without a journal is only looked at");
     }
-    return this.whilePaused((_isPaused, note) => {
+    return this.whilePaused(({ note }) => {
       this.refresh();
       this.assertAlive();
       let total = 0;

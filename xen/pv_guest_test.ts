@@ -470,6 +470,8 @@ Deno.test("a guest that somebody else had paused does not run because a monitor 
   assertEquals(pausesAfterKill(1), 1);
   // Killed after its note and before its own pause
   assertEquals(pausesAfterKill(1, 0), 1);
+  // Killed while it let the guest run for a moment
+  assertEquals(pausesAfterKill(1, -1), 1);
 });
 
 Deno.test("a kill at work does not lose the pause after an attack", () => {

@@ -1,3 +1,4 @@
+import { disclaimGate } from "./disclaim_gate.ts";
 import type { EventLoop } from "./event_loop.ts";
 import { BACK_OFF_MS, EventRate } from "./event_rate.ts";
 import { GateChannels } from "./gate_channels.ts";
@@ -5,7 +6,7 @@ import { type GatedWrite, GateRequests } from "./gate_requests.ts";
 import type { GatedDomain } from "./gated_domain.ts";
 import type { XenHost } from "./host.ts";
 import { ioreq, PAGE_SIZE } from "./layouts.ts";
-import { openGate } from "./open_gate.ts";
+import { openGate, type PausedGuest } from "./open_gate.ts";
 import { unlessGone } from "./unless_gone.ts";
 
 /** Requests on the page that is mapped */
@@ -72,6 +73,13 @@ export class WriteGate implements Disposable {
     loop.add(fd, () => this.#takeEvent());
     stack.defer(() => loop.remove(fd));
     deviceModel.claimGated(id, this.server, true);
+    const requests = this.#requests;
+    const channels = this.#channels;
+    stack.defer(() =>
+      unlessGone(() =>
+        disclaimGate(host, domain, this.server, requests, channels)
+      )
+    );
     this.#stack = stack.move();
   }
 
@@ -112,18 +120,18 @@ export class WriteGate implements Disposable {
   }
 
   /**
-   * Lets the guest write to all pages again, and go on if it waits. It must have
-   * been paused once for this; what waits is dropped without a word.
+   * Lets the guest write to all pages again, and go on if it waits; what waits
+   * is dropped without a word.
    *
-   * @param isPaused Whether the guest had been paused before
+   * @param paused The guest, which must be paused
    * @throws {XenError} If Xen refuses
    */
-  open(isPaused: boolean): void {
+  open(paused: PausedGuest): void {
     this.#endTimers();
     const domain = this.#domain;
     const requests = this.#requests;
     const channels = this.#channels;
-    openGate(this.#host, domain, this.server, requests, channels, isPaused);
+    openGate(this.#host, domain, this.server, requests, channels, paused);
   }
 
   #endTimers(): void {
@@ -131,7 +139,7 @@ export class WriteGate implements Disposable {
     this.#timers.clear();
   }
 
-  /** Gives back what belongs to it; it is to be open, or its guest gone. */
+  /** Ends it, open or not. */
   [Symbol.dispose](): void {
     this.#endTimers();
     this.#stack[Symbol.dispose]();

@@ -6,6 +6,7 @@ import type { XenHost } from "./host.ts";
 import { ioreq, ioreqBits, PAGE_SIZE } from "./layouts.ts";
 import type { GatedWrite } from "./gate_requests.ts";
 import { ManualLoop } from "./testing/manual_loop.ts";
+import type { PausedGuest } from "./open_gate.ts";
 import { WriteGate } from "./write_gate.ts";
 
 const DOMAIN = { id: 7, maxVcpus: 2 };
@@ -30,8 +31,8 @@ class GateHost {
   #loop = new ManualLoop();
   readonly loop = this.#loop.loop;
   #pending: number[] = [];
-  /** Pauses of the guest; the gate's end finds it paused once by its caller */
-  pauses = 1;
+  /** Whether the guest can run if it is let run */
+  canRun = true;
   /** How often a virtual CPU writes again as soon as it may go on */
   writesAgain = 0;
 
@@ -45,18 +46,14 @@ class GateHost {
       if (this.refused.has(name)) throw new XenError(name, EINVAL);
     };
     this.host = {
-      control: {
-        pause: () => {
-          call("pause");
-          this.pauses++;
-        },
-        unpause: () => {
-          call("unpause");
-          if (--this.pauses === 0) this.#run();
-        },
-      },
       libraries: {
         logger: null,
+        libc: {
+          symbols: {
+            __errno_location: () =>
+              Deno.UnsafePointer.of(new Int32Array([EINVAL])),
+          },
+        },
         evtchn: {
           symbols: {
             xenevtchn_open: () => Deno.UnsafePointer.create(1n),
@@ -66,7 +63,13 @@ class GateHost {
               _handle: unknown,
               _domain: number,
               remote: number,
-            ) => remote - REMOTE + LOCAL,
+            ) => {
+              if (!this.refused.has(`bind ${remote}`)) {
+                return remote - REMOTE + LOCAL;
+              }
+              this.calls.push(`bind ${remote}`);
+              return -1;
+            },
             xenevtchn_pending: () => this.#pending.shift() ?? -1,
             xenevtchn_unmask: (_handle: unknown, port: number) =>
               call(`unmask ${port}`),
@@ -98,6 +101,19 @@ class GateHost {
         ) => call(`${type} ${frames}`),
       },
     } as unknown as XenHost;
+  }
+
+  /** The guest, paused for the gate's end. */
+  paused(wasPaused: boolean): PausedGuest {
+    return {
+      wasPaused,
+      letRun: (work) => {
+        this.calls.push("run");
+        if (this.canRun) this.#run();
+        work();
+        this.calls.push("stop");
+      },
+    };
   }
 
   /** Virtual CPUs take their answers, as Xen has them do when they may run. */
@@ -233,109 +249,121 @@ Deno.test("who writes goes on even if that cannot be told", () => {
   assertEquals(xen.calls.at(-1), `notify ${LOCAL}`);
 });
 
+/** What a gate's end does once nobody waits. */
+const ENDS = [
+  `disclaim ${SERVER}`,
+  "close channels",
+  "unmap",
+  `destroy ${SERVER}`,
+];
+
 Deno.test("at its end who waits goes on before its pages are writable", () => {
   const { xen, gate } = setUp();
   // Its event has not been taken yet
   xen.request(1, { bits: constants.STATE_IOREQ_READY });
   xen.calls.length = 0;
-  gate.open(false);
-  gate[Symbol.dispose]();
+  gate.open(xen.paused(false));
   assertEquals(xen.bits(1), 0);
-  assertEquals(xen.pauses, 1);
   assertEquals(xen.calls, [
-    `notify ${LOCAL + 1}`,
-    "unpause",
-    "pause",
+    ...[`notify ${LOCAL + 1}`, "run", "stop"],
     `disclaim ${SERVER}`,
-    "close channels",
-    "unmap",
-    `destroy ${SERVER}`,
   ]);
 });
 
 Deno.test("a guest at whose gate nobody waits does not run for its end", () => {
   const { xen, gate } = setUp();
   xen.calls.length = 0;
-  gate.open(true);
+  gate.open(xen.paused(true));
   assertEquals(xen.calls, [`disclaim ${SERVER}`]);
 });
 
 Deno.test("an answer that was not taken before a pause is taken at its end", () => {
   const { xen, gate } = setUp();
-  xen.access(0, { bits: constants.STATE_IOREQ_READY });
-  assertEquals(xen.bits(0), constants.STATE_IORESP_READY);
-  xen.pauses = 2;
+  xen.request(0, { bits: constants.STATE_IORESP_READY });
   xen.calls.length = 0;
-  gate.open(true);
+  gate.open(xen.paused(true));
   assertEquals(xen.bits(0), 0);
-  assertEquals(xen.pauses, 2);
   assertEquals(xen.calls, [
-    ...["unpause", "unpause", "pause", "pause"],
+    // Who answered may have been killed before it said so
+    ...[`notify ${LOCAL}`, "run", "stop"],
     `disclaim ${SERVER}`,
   ]);
 });
 
 Deno.test("who writes again at once is answered again before its end", () => {
   const { xen, gate } = setUp();
-  xen.writesAgain = 3;
+  xen.writesAgain = 6;
   xen.request(0, { bits: constants.STATE_IOREQ_READY });
-  gate.open(false);
+  gate.open(xen.paused(false));
   assertEquals(xen.bits(0), 0);
-  assertEquals(xen.calls.filter((call) => call === "unpause").length, 4);
-  assertEquals(xen.calls.at(-1), `disclaim ${SERVER}`);
+  assertEquals(xen.calls.filter((call) => call === "run").length, 7);
 });
 
-Deno.test("a guest that cannot run keeps its gate from no end", () => {
+Deno.test("a guest that was paused runs no longer than a few writes take", () => {
   const { xen, gate } = setUp();
-  // Others have it paused as well
-  xen.pauses = 5;
+  xen.writesAgain = 1000;
   xen.request(0, { bits: constants.STATE_IOREQ_READY });
-  gate.open(true);
-  assertEquals(xen.pauses, 5);
+  gate.open(xen.paused(true));
+  assertEquals(xen.calls.filter((call) => call === "run").length, 4);
+  assertEquals(xen.calls.slice(-2), [`disclaim ${SERVER}`, `notify ${LOCAL}`]);
   assertEquals(xen.bits(0), constants.STATE_IORESP_READY);
-  assertEquals(xen.calls.at(-1), `disclaim ${SERVER}`);
 });
 
-Deno.test("a gate ends even if the guest is let run meanwhile", () => {
+Deno.test("the gate of a guest that cannot run is opened in the end", () => {
   const { xen, gate } = setUp();
-  xen.refused.add("unpause");
+  xen.canRun = false;
   xen.request(0, { bits: constants.STATE_IOREQ_READY });
-  assertThrows(() => gate.open(false), XenError);
-  assertEquals(xen.calls.slice(-1), [`disclaim ${SERVER}`]);
+  gate.open(xen.paused(false));
   assertEquals(xen.bits(0), constants.STATE_IORESP_READY);
+  assertEquals(xen.calls.slice(-2), [`disclaim ${SERVER}`, `notify ${LOCAL}`]);
+});
+
+Deno.test("a gate that was not opened is open once it is given back", () => {
+  const { xen, gate } = setUp();
+  xen.request(1, { bits: constants.STATE_IOREQ_READY });
+  xen.calls.length = 0;
+  gate[Symbol.dispose]();
+  assertEquals(xen.bits(1), constants.STATE_IORESP_READY);
+  assertEquals(xen.calls, [
+    ENDS[0]!,
+    `notify ${LOCAL + 1}`,
+    ...ENDS.slice(1),
+  ]);
 });
 
 Deno.test("a gate whose process has died is undone by another", () => {
   const xen = new GateHost();
   xen.request(0, { bits: constants.STATE_IOREQ_INPROCESS });
-  endWriteGate(xen.host, DOMAIN, SERVER, false);
+  endWriteGate(xen.host, DOMAIN, SERVER, xen.paused(false));
   assertEquals(xen.bits(0), 0);
   assertEquals(xen.bits(1), 0);
-  assertEquals(xen.calls, [
-    `notify ${LOCAL}`,
-    "unpause",
-    "pause",
-    `disclaim ${SERVER}`,
-    "close channels",
-    "unmap",
-    `disclaim ${SERVER}`,
-    `destroy ${SERVER}`,
-  ]);
+  assertEquals(xen.calls, [`notify ${LOCAL}`, "run", "stop", ...ENDS]);
+});
+
+Deno.test("a gate whose process is still there for others is left as it is", () => {
+  const xen = new GateHost();
+  xen.refused.add(`bind ${REMOTE + 1}`);
+  assertThrows(
+    () => endWriteGate(xen.host, DOMAIN, SERVER, xen.paused(false)),
+    Error,
+    "still in use",
+  );
+  assertEquals(xen.calls, [`bind ${REMOTE + 1}`, "close channels", "unmap"]);
 });
 
 Deno.test("a gate that is gone already hides nothing that is left of it", () => {
   const xen = new GateHost();
   xen.refused.add(`disclaim ${SERVER}`).add(`destroy ${SERVER}`);
-  endWriteGate(xen.host, DOMAIN, SERVER, false);
-  assertEquals(xen.calls.at(-1), `destroy ${SERVER}`);
+  endWriteGate(xen.host, DOMAIN, SERVER, xen.paused(false));
+  assertEquals(xen.calls, ENDS);
 });
 
 Deno.test("a gate ends in good order with a guest that is gone", () => {
   const { xen, gate } = setUp();
-  xen.refused.add(`destroy ${SERVER}`);
+  xen.refused.add(`disclaim ${SERVER}`).add(`destroy ${SERVER}`);
   xen.calls.length = 0;
   gate[Symbol.dispose]();
-  assertEquals(xen.calls, ["close channels", "unmap", `destroy ${SERVER}`]);
+  assertEquals(xen.calls, ENDS);
 });
 
 Deno.test("if Xen refuses, nothing is left", () => {

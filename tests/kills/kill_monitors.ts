@@ -1,5 +1,6 @@
 import type { Lab } from "../lab/mod.ts";
 import type { SimpleOSType } from "../simpleos/start_simpleos.ts";
+import { assertGuests } from "../support/assert_guests.ts";
 import { assertUnprotected } from "../support/assert_unprotected.ts";
 import { freshGuest } from "../support/fresh_guest.ts";
 import { XKMON } from "../support/start_lab.ts";
@@ -42,7 +43,8 @@ const LOAD = "data_attack";
 
 /**
  * Kills monitors at random moments while their guests attack, and makes sure
- * each time that the guest runs on, that it can write, and that nothing is left.
+ * each time that the guest runs on, that it can write, and that nothing is left;
+ * in the end that Xen has none of them any more.
  *
  * @param count how many
  * @param told gets a line of each
@@ -77,6 +79,11 @@ export async function killMonitors(
       wrong.push(`${name}: ${text.split("\n")[0]}`);
       told(wrong.at(-1)!);
     }
+  }
+  try {
+    await assertGuests(lab);
+  } catch (error) {
+    wrong.push(`${type}: ${error instanceof Error ? error.message : error}`);
   }
   return wrong;
 }
