@@ -255,8 +255,13 @@ Deno.test("enrolling and starting a guest", async (t) => {
         (await monitor.events()).filter(({ type }) => type === "armed"),
         [],
       );
+      await poll(
+        async () =>
+          /never ran, is destroyed/.test(await monitor.job.text("stderr")) ||
+          undefined,
+        { timeoutMs: LIMIT, waitingFor: () => "the guardian" },
+      );
       await assertGuests(lab);
-      assertMatch(await monitor.job.text("stderr"), /never ran, is destroyed/);
     },
   );
 
