@@ -27,9 +27,13 @@ const KILL_LATER = `
 domid=$1 us=$2
 shift 2
 "$@" --interval 0.05 >/dev/null 2>&1 &
+# A process for each look would slow the monitor down
+mkfifo /tmp/wait.$$
+exec 3<>/tmp/wait.$$
+rm /tmp/wait.$$
 tries=0
 until [ -e "/run/xkmon/$domid.json" ]; do
-  usleep 2000
+  read -t 0.005 <&3
   [ $((tries += 1)) -lt 10000 ] || exit 1
 done
 usleep "$us"

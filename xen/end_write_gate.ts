@@ -22,24 +22,31 @@ export function endWriteGate(
   paused: PausedGuest,
 ): void {
   const { id } = domain;
+  const { deviceModel } = host;
   unlessGone(() => {
     using requests = new GateRequests(host, id, server);
     using channels = takeChannels(host, domain, requests);
-    openGate(host, domain, server, requests, channels, paused);
+    if (channels === undefined) deviceModel.claimGated(id, server, false);
+    else openGate(host, domain, server, requests, channels, paused);
   });
-  unlessGone(() => host.deviceModel.destroyServer(id, server));
+  unlessGone(() => deviceModel.destroyServer(id, server));
 }
 
+/** @returns Nothing if there are none yet, or nobody waits for a word on them */
 function takeChannels(
   host: XenHost,
   { id, maxVcpus }: GatedDomain,
   requests: GateRequests,
-): GateChannels {
+): GateChannels | undefined {
+  const vcpus = Array.from({ length: maxVcpus }, (_, vcpu) => vcpu);
   try {
-    return new GateChannels(host, id, requests, Array(maxVcpus).keys());
+    return new GateChannels(host, id, requests, vcpus);
   } catch (error) {
     if (!(error instanceof XenError) || error.code !== "EINVAL") throw error;
-    // Without them nobody could be woken
+    const isWaiting = vcpus.some((vcpu) =>
+      requests.waits(vcpu) || requests.isAnswered(vcpu)
+    );
+    if (!isWaiting) return undefined;
     throw new Error("the write gate's event channels are still in use", {
       cause: error,
     });

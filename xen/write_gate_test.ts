@@ -343,12 +343,23 @@ Deno.test("a gate whose process has died is undone by another", () => {
 Deno.test("a gate whose process is still there for others is left as it is", () => {
   const xen = new GateHost();
   xen.refused.add(`bind ${REMOTE + 1}`);
+  xen.request(0, { bits: constants.STATE_IOREQ_READY });
   assertThrows(
     () => endWriteGate(xen.host, DOMAIN, SERVER, xen.paused(false)),
     Error,
     "still in use",
   );
   assertEquals(xen.calls, [`bind ${REMOTE + 1}`, "close channels", "unmap"]);
+});
+
+Deno.test("a gate whose process died before it had channels is undone", () => {
+  const xen = new GateHost();
+  xen.refused.add(`bind ${REMOTE}`);
+  endWriteGate(xen.host, DOMAIN, SERVER, xen.paused(false));
+  assertEquals(xen.calls, [
+    ...[`bind ${REMOTE}`, "close channels"],
+    ...[`disclaim ${SERVER}`, "unmap", `destroy ${SERVER}`],
+  ]);
 });
 
 Deno.test("a gate that is gone already hides nothing that is left of it", () => {

@@ -20,9 +20,13 @@ shift 3
 node=/local/domain/$domid/data/command
 "$@" >/dev/null 2>&1 &
 monitor=$!
+# A process for each look would slow the monitor down
+mkfifo /tmp/wait.$$
+exec 3<>/tmp/wait.$$
+rm /tmp/wait.$$
 tries=0
 until [ -e "/run/xkmon/$domid.json" ]; do
-  usleep 2000
+  read -t 0.005 <&3
   [ $((tries += 1)) -lt 30000 ] || exit 1
 done
 (

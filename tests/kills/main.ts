@@ -19,33 +19,42 @@ type Host = keyof typeof HOSTS;
 
 const HELP = `Monitors that are killed while their guests attack.
 
-Usage: deno task kills [--host qemu|bochs] [--count N]
+Usage: deno task kills [--host qemu|bochs] [--type pv|pvh] [--count N]
 
   --host HOST   one emulator (both)
+  --type TYPE   guests of one type (all that there are)
   --count N     of each type of guest (50)
   --help        show this`;
 
 const options = parseArgs(Deno.args, {
   boolean: ["help"],
-  string: ["host", "count"],
-}) as { help?: boolean; host?: string; count?: string };
+  string: ["host", "type", "count"],
+}) as { help?: boolean; host?: string; type?: string; count?: string };
 if (options.help) {
   console.log(HELP);
   Deno.exit();
 }
-const hosts = Object.keys(HOSTS) as Host[];
-const chosen = options.host === undefined
-  ? hosts
-  : hosts.filter((host) => host === options.host);
+const isAsked = (asked: string | undefined, name: string) =>
+  asked === undefined || asked === name;
+const chosen = (Object.keys(HOSTS) as Host[])
+  .filter((host) => isAsked(options.host, host))
+  .map((host) => {
+    const { emulator, types } = HOSTS[host];
+    const asked = types.filter((type) => isAsked(options.type, type));
+    return { host, emulator, types: asked };
+  })
+  .filter(({ types }) => types.length > 0);
 const count = Number(options.count ?? 50);
 if (chosen.length === 0 || !(count > 0)) {
-  console.error("kills: --host takes qemu or bochs, --count a number");
+  console.error(
+    "kills: --host takes qemu or bochs, --type pv or (bochs as well) pvh, " +
+      "--count a number",
+  );
   Deno.exit(2);
 }
 
 const wrong: string[] = [];
-for (const host of chosen) {
-  const { emulator, types } = HOSTS[host];
+for (const { host, emulator, types } of chosen) {
   await using lab = await startLab({ emulator, bootTimeoutMs: 240_000 });
   for (const type of types) {
     const found = await killMonitors(
