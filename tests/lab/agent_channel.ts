@@ -2,6 +2,13 @@ import { Job } from "./job.ts";
 import { poll } from "./poll.ts";
 
 /**
+ * From one empty line to the next, ms. QEMU's processor now and then sleeps
+ * through an interrupt of its timer, and everything in the machine waits then
+ * for the next interrupt of another kind: that of a serial port.
+ */
+const WAKE_INTERVAL = 2000;
+
+/**
  * The host's end of the line to Dom0's agent. `agent.c` describes what is
  * spoken there.
  */
@@ -13,6 +20,7 @@ export class AgentChannel implements Disposable {
   #ready = false;
   #failure?: Error;
   #sending: Promise<void> = Promise.resolve();
+  #waking: ReturnType<typeof setInterval>;
 
   /**
    * @param connection the machine's second serial port.
@@ -28,6 +36,7 @@ export class AgentChannel implements Disposable {
     this.#directory = directory;
     ended.then((error) => this.#fail(error));
     this.#receive();
+    this.#waking = setInterval(() => this.send(""), WAKE_INTERVAL);
   }
 
   /** Waits until the agent runs. */
@@ -73,6 +82,7 @@ export class AgentChannel implements Disposable {
 
   /** Ends the connection. */
   [Symbol.dispose](): void {
+    clearInterval(this.#waking);
     this.#fail(new Error("the lab has been stopped"));
     this.#connection.close();
   }
