@@ -41,7 +41,7 @@ function run(options: Options): number | Promise<number> {
     case "start":
       return start(options, files[0]!);
     case "guardian":
-      return guardian();
+      return guardian(files[0]);
   }
 }
 

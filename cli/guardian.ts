@@ -15,17 +15,19 @@ const INTERVAL = 20;
 /**
  * The second process of a monitor: waits until the monitor is gone, and undoes
  * what it did to its guest if it went without doing so itself. Standard input
- * tells which guest that is; its end is that of the monitor, whatever ended it.
+ * tells of another guest, a line each; its end is that of the monitor, whatever
+ * ended it.
  *
+ * @param word Which guest that is at first, as in such a line
  * @returns Exit status
  */
-export async function guardian(): Promise<number> {
+export async function guardian(word = ""): Promise<number> {
   // They are sent to the monitor as well, which ends in good order
   using _signals = new StopSignals();
   using host = openHost();
   if (host === undefined) return 2;
   console.log(READY);
-  const guarded = await lastGuarded();
+  const guarded = await lastGuarded(word);
   if (guarded === undefined) return 0;
   const { id, isNew } = guarded;
   // Before anything is undone: that may let it run
@@ -64,10 +66,10 @@ function openHost(): XenHost | undefined {
  * @returns The domain that it guarded then, if there is one, and whether it had
  *   made it
  */
-async function lastGuarded(): Promise<
-  { id: number; isNew: boolean } | undefined
-> {
-  let text = "";
+async function lastGuarded(
+  word: string,
+): Promise<{ id: number; isNew: boolean } | undefined> {
+  let text = `${word}\n`;
   const input = Deno.stdin.readable.pipeThrough(new TextDecoderStream());
   for await (const chunk of input) {
     text += chunk;

@@ -23,7 +23,7 @@ export class GuardianProcess implements AsyncDisposable {
   readonly #failed: (error: unknown) => void;
   #running: Running | undefined;
   /** What it was told last, which a successor has to know as well */
-  #told: [domain: number, isNew: boolean] | undefined;
+  #word = "";
   #ends = false;
 
   /**
@@ -35,9 +35,10 @@ export class GuardianProcess implements AsyncDisposable {
     this.#failed = failed;
   }
 
-  #start(): Running {
+  #start(word: string): Running {
     const process = new Deno.Command("/proc/self/exe", {
-      args: [...runtimeArguments(), "guardian"],
+      // It knows at once, however soon this process is killed
+      args: [...runtimeArguments(), "guardian", word],
       stdin: "piped",
       stdout: "piped",
       // What kills a whole group of processes shall not get both
@@ -60,8 +61,7 @@ export class GuardianProcess implements AsyncDisposable {
     if (early > 0) await new Promise((resolve) => setTimeout(resolve, early));
     if (this.#ends) return;
     try {
-      this.#running = undefined;
-      await this.guard(...this.#told!);
+      this.#running = this.#start(this.#word);
       await this.ready();
       this.#replaced();
     } catch (error) {
@@ -71,20 +71,21 @@ export class GuardianProcess implements AsyncDisposable {
 
   /**
    * Names the domain that is guarded from now on. The guardian is started at
-   * the first time; once this resolves it will know the domain, however soon
-   * this process is killed.
+   * the first time, and will know the domain.
    *
    * @param domain Domain id
    * @param isNew Whether this process has made it: nothing is lost if it is
    *   destroyed before it ran
    */
   async guard(domain: number, isNew: boolean): Promise<void> {
-    this.#told = [domain, isNew];
-    const { input } = this.#running ??= this.#start();
+    this.#word = `${domain}${isNew ? NEW : ""}`;
+    if (this.#running === undefined) {
+      this.#running = this.#start(this.#word);
+      return;
+    }
     try {
-      await input.write(
-        new TextEncoder().encode(`${domain}${isNew ? NEW : ""}\n`),
-      );
+      const line = new TextEncoder().encode(`${this.#word}\n`);
+      await this.#running.input.write(line);
     } catch {
       // It is dead: its successor gets the word
     }

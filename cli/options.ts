@@ -300,7 +300,8 @@ function checkOperands(options: Options): void {
   if (command === "start" && files.length > 1) {
     throw new UsageError("xkmon start takes one configuration");
   }
-  if (!needsFiles && files.length > 0) {
+  const takesWord = command === "guardian";
+  if (!needsFiles && !takesWord && files.length > 0) {
     throw new UsageError(`xkmon ${command} does not take ${files[0]}`);
   }
   if (dom !== undefined && core !== undefined) {
