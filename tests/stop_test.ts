@@ -12,6 +12,7 @@ import { LONG } from "./support/long.ts";
 import { Monitor } from "./support/monitor.ts";
 import { runXkmon } from "./support/run_xkmon.ts";
 import { startLab, XKMON } from "./support/start_lab.ts";
+import { untilNoted } from "./support/until_noted.ts";
 import { waitUntilUndone } from "./support/wait_until_undone.ts";
 
 const GUARD = ["--dom", "simpleos"];
@@ -28,15 +29,7 @@ const KILL_LATER = `
 domid=$1 us=$2
 shift 2
 "$@" --interval 0.05 >/dev/null 2>&1 &
-# A process for each look would slow the monitor down
-mkfifo /tmp/wait.$$
-exec 3<>/tmp/wait.$$
-rm /tmp/wait.$$
-tries=0
-until [ -e "/run/xkmon/$domid.json" ]; do
-  read -t 0.005 <&3
-  [ $((tries += 1)) -lt 10000 ] || exit 1
-done
+${untilNoted(10000)}
 usleep "$us"
 kill -9 $!
 wait $!

@@ -4,6 +4,7 @@ import { assertGuests } from "../support/assert_guests.ts";
 import { assertUnprotected } from "../support/assert_unprotected.ts";
 import { freshGuest } from "../support/fresh_guest.ts";
 import { XKMON } from "../support/start_lab.ts";
+import { untilNoted } from "../support/until_noted.ts";
 import { waitUntilUndone } from "../support/wait_until_undone.ts";
 
 /** At most so long after its first note a monitor is killed. */
@@ -20,15 +21,7 @@ shift 3
 node=/local/domain/$domid/data/command
 "$@" >/dev/null 2>&1 &
 monitor=$!
-# A process for each look would slow the monitor down
-mkfifo /tmp/wait.$$
-exec 3<>/tmp/wait.$$
-rm /tmp/wait.$$
-tries=0
-until [ -e "/run/xkmon/$domid.json" ]; do
-  read -t 0.005 <&3
-  [ $((tries += 1)) -lt 30000 ] || exit 1
-done
+${untilNoted(30000)}
 (
   order=900000
   while xenstore-write "$node" "$((order += 1)) $attack"; do usleep 20000; done
