@@ -6,7 +6,6 @@ import type { EntryUpdate } from "./hypercalls.ts";
 import type { Journal, ProtectionNote } from "./journal.ts";
 import { domainFlags, domainInfo, PAGE_SIZE } from "./layouts.ts";
 import { mappedFrames } from "./mapped_frames.ts";
-import type { PausedGuest } from "./open_gate.ts";
 import { PagedGuest } from "./paged_guest.ts";
 import type { Levels } from "./page_walk.ts";
 import type {
@@ -14,6 +13,7 @@ import type {
   InvariantRange,
   Protection,
 } from "./protection.ts";
+import type { PausedGuest } from "./release_waiting.ts";
 import { unlessGone } from "./unless_gone.ts";
 import { decodeVcpuRegisters } from "./vcpu_registers.ts";
 import { destroyGuest } from "./xl.ts";

@@ -1,9 +1,10 @@
+import { disclaimGate } from "./disclaim_gate.ts";
 import { XenError } from "./errors.ts";
 import { GateChannels } from "./gate_channels.ts";
 import { GateRequests } from "./gate_requests.ts";
 import type { GatedDomain } from "./gated_domain.ts";
 import type { XenHost } from "./host.ts";
-import { openGate, type PausedGuest } from "./open_gate.ts";
+import { type PausedGuest, releaseWaiting } from "./release_waiting.ts";
 import { unlessGone } from "./unless_gone.ts";
 
 /**
@@ -27,7 +28,13 @@ export function endWriteGate(
     using requests = new GateRequests(host, id, server);
     using channels = takeChannels(host, domain, requests);
     if (channels === undefined) deviceModel.claimGated(id, server, false);
-    else openGate(host, domain, server, requests, channels, paused);
+    else {
+      try {
+        releaseWaiting(requests, channels, domain.maxVcpus, paused);
+      } finally {
+        disclaimGate(host, domain, server, requests, channels);
+      }
+    }
   });
   unlessGone(() => deviceModel.destroyServer(id, server));
 }

@@ -443,7 +443,7 @@ export class HvmGuest extends DomainGuest<HvmCpuState> {
     if (server !== undefined) {
       unlessGone(() =>
         this.whilePaused((paused) => {
-          if (gate !== undefined) gate.open(paused);
+          if (gate !== undefined) gate.end(paused);
           else endWriteGate(this.host, this.domain, server, paused);
         })
       );

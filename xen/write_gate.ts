@@ -6,7 +6,7 @@ import { type GatedWrite, GateRequests } from "./gate_requests.ts";
 import type { GatedDomain } from "./gated_domain.ts";
 import type { XenHost } from "./host.ts";
 import { ioreq, PAGE_SIZE } from "./layouts.ts";
-import { openGate, type PausedGuest } from "./open_gate.ts";
+import { type PausedGuest, releaseWaiting } from "./release_waiting.ts";
 import { unlessGone } from "./unless_gone.ts";
 
 /** Requests on the page that is mapped */
@@ -126,12 +126,15 @@ export class WriteGate implements Disposable {
    * @param paused The guest, which must be paused
    * @throws {XenError} If Xen refuses
    */
-  open(paused: PausedGuest): void {
+  end(paused: PausedGuest): void {
+    using _gate = this;
     this.#endTimers();
-    const domain = this.#domain;
-    const requests = this.#requests;
-    const channels = this.#channels;
-    openGate(this.#host, domain, this.server, requests, channels, paused);
+    releaseWaiting(
+      this.#requests,
+      this.#channels,
+      this.#domain.maxVcpus,
+      paused,
+    );
   }
 
   #endTimers(): void {
@@ -139,7 +142,7 @@ export class WriteGate implements Disposable {
     this.#timers.clear();
   }
 
-  /** Ends it, open or not. */
+  /** Ends it at once: on some releases a write that waits lands. */
   [Symbol.dispose](): void {
     this.#endTimers();
     this.#stack[Symbol.dispose]();

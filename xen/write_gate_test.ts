@@ -6,7 +6,7 @@ import type { XenHost } from "./host.ts";
 import { ioreq, ioreqBits, PAGE_SIZE } from "./layouts.ts";
 import type { GatedWrite } from "./gate_requests.ts";
 import { ManualLoop } from "./testing/manual_loop.ts";
-import type { PausedGuest } from "./open_gate.ts";
+import type { PausedGuest } from "./release_waiting.ts";
 import { WriteGate } from "./write_gate.ts";
 
 const DOMAIN = { id: 7, maxVcpus: 2 };
@@ -262,31 +262,31 @@ Deno.test("at its end who waits goes on before its pages are writable", () => {
   // Its event has not been taken yet
   xen.request(1, { bits: constants.STATE_IOREQ_READY });
   xen.calls.length = 0;
-  gate.open(xen.paused(false));
+  gate.end(xen.paused(false));
   assertEquals(xen.bits(1), 0);
   assertEquals(xen.calls, [
     ...[`notify ${LOCAL + 1}`, "run", "stop"],
-    `disclaim ${SERVER}`,
+    ...ENDS,
   ]);
 });
 
 Deno.test("a guest at whose gate nobody waits does not run for its end", () => {
   const { xen, gate } = setUp();
   xen.calls.length = 0;
-  gate.open(xen.paused(true));
-  assertEquals(xen.calls, [`disclaim ${SERVER}`]);
+  gate.end(xen.paused(true));
+  assertEquals(xen.calls, ENDS);
 });
 
 Deno.test("an answer that was not taken before a pause is taken at its end", () => {
   const { xen, gate } = setUp();
   xen.request(0, { bits: constants.STATE_IORESP_READY });
   xen.calls.length = 0;
-  gate.open(xen.paused(true));
+  gate.end(xen.paused(true));
   assertEquals(xen.bits(0), 0);
   assertEquals(xen.calls, [
     // Who answered may have been killed before it said so
     ...[`notify ${LOCAL}`, "run", "stop"],
-    `disclaim ${SERVER}`,
+    ...ENDS,
   ]);
 });
 
@@ -294,7 +294,7 @@ Deno.test("who writes again at once is answered again before its end", () => {
   const { xen, gate } = setUp();
   xen.writesAgain = 6;
   xen.request(0, { bits: constants.STATE_IOREQ_READY });
-  gate.open(xen.paused(false));
+  gate.end(xen.paused(false));
   assertEquals(xen.bits(0), 0);
   assertEquals(xen.calls.filter((call) => call === "run").length, 7);
 });
@@ -303,9 +303,13 @@ Deno.test("a guest that was paused runs no longer than a few writes take", () =>
   const { xen, gate } = setUp();
   xen.writesAgain = 1000;
   xen.request(0, { bits: constants.STATE_IOREQ_READY });
-  gate.open(xen.paused(true));
+  gate.end(xen.paused(true));
   assertEquals(xen.calls.filter((call) => call === "run").length, 4);
-  assertEquals(xen.calls.slice(-2), [`disclaim ${SERVER}`, `notify ${LOCAL}`]);
+  assertEquals(xen.calls.slice(-5), [
+    ENDS[0]!,
+    `notify ${LOCAL}`,
+    ...ENDS.slice(1),
+  ]);
   assertEquals(xen.bits(0), constants.STATE_IORESP_READY);
 });
 
@@ -313,12 +317,16 @@ Deno.test("the gate of a guest that cannot run is opened in the end", () => {
   const { xen, gate } = setUp();
   xen.canRun = false;
   xen.request(0, { bits: constants.STATE_IOREQ_READY });
-  gate.open(xen.paused(false));
+  gate.end(xen.paused(false));
   assertEquals(xen.bits(0), constants.STATE_IORESP_READY);
-  assertEquals(xen.calls.slice(-2), [`disclaim ${SERVER}`, `notify ${LOCAL}`]);
+  assertEquals(xen.calls.slice(-5), [
+    ENDS[0]!,
+    `notify ${LOCAL}`,
+    ...ENDS.slice(1),
+  ]);
 });
 
-Deno.test("a gate that was not opened is open once it is given back", () => {
+Deno.test("a gate that is given back at once answers who waits", () => {
   const { xen, gate } = setUp();
   xen.request(1, { bits: constants.STATE_IOREQ_READY });
   xen.calls.length = 0;
