@@ -2,11 +2,13 @@ import { NoSuchDomainError } from "../xen/errors.ts";
 import { domainById } from "../xen/domains.ts";
 import { XenHost } from "../xen/host.ts";
 import { AlreadyGuardedError, Journal } from "../xen/journal.ts";
+import { killProcess } from "../xen/kill_process.ts";
 import { openGuest } from "../xen/open_guest.ts";
 import { destroyGuest } from "../xen/xl.ts";
 import { explain } from "./explain.ts";
-import { NEW, READY } from "./guardian_process.ts";
+import { AT_WORK, NEW, READY } from "./guardian_process.ts";
 import { StopSignals } from "./stop_signals.ts";
+import { HANG_LIMIT, Watchdog } from "./watchdog.ts";
 
 /** How long it is tried to undo what a killed monitor did, ms */
 const LIMIT = 5000;
@@ -15,8 +17,9 @@ const INTERVAL = 20;
 /**
  * The second process of a monitor: waits until the monitor is gone, and undoes
  * what it did to its guest if it went without doing so itself. Standard input
- * tells of another guest, a line each; its end is that of the monitor, whatever
- * ended it.
+ * tells of another guest, a line each, and between these that the monitor is at
+ * work: once it has said so, it is killed if it hangs. The end of standard input
+ * is that of the monitor, whatever ended it.
  *
  * @param word Which guest that is at first, as in such a line
  * @returns Exit status
@@ -24,10 +27,16 @@ const INTERVAL = 20;
 export async function guardian(word = ""): Promise<number> {
   // They are sent to the monitor as well, which ends in good order
   using _signals = new StopSignals();
+  const monitor = Deno.ppid;
   using host = openHost();
   if (host === undefined) return 2;
   console.log(READY);
-  const guarded = await lastGuarded(word);
+  const guarded = await lastGuarded(word, () => {
+    // Orphans get another parent
+    if (Deno.ppid !== monitor) return;
+    console.error(`xkmon: the monitor hung for ${HANG_LIMIT} s, and is killed`);
+    killProcess(host.libraries, monitor);
+  });
   if (guarded === undefined) return 0;
   const { id, isNew } = guarded;
   // Before anything is undone: that may let it run
@@ -63,22 +72,32 @@ function openHost(): XenHost | undefined {
 /**
  * Reads what the monitor says until it is gone.
  *
+ * @param hung Called if it hangs while its guest may wait for it
  * @returns The domain that it guarded then, if there is one, and whether it had
  *   made it
  */
 async function lastGuarded(
   word: string,
+  hung: () => void,
 ): Promise<{ id: number; isNew: boolean } | undefined> {
-  let text = `${word}\n`;
+  using watchdog = new Watchdog(hung);
+  let guarded = word;
+  let rest = "";
   const input = Deno.stdin.readable.pipeThrough(new TextDecoderStream());
   for await (const chunk of input) {
-    text += chunk;
-    // The last whole line, and what has come of the next
-    text = text.split("\n").slice(-2).join("\n");
+    const lines = (rest + chunk).split("\n");
+    // The monitor may have been killed within a line
+    rest = lines.pop()!;
+    for (const line of lines) {
+      if (line === AT_WORK) watchdog.sign();
+      else {
+        watchdog.rest();
+        guarded = line;
+      }
+    }
   }
-  const line = text.split("\n").at(-2) ?? "";
-  const isNew = line.endsWith(NEW);
-  const id = parseInt(line);
+  const isNew = guarded.endsWith(NEW);
+  const id = parseInt(guarded);
   return Number.isInteger(id) ? { id, isNew } : undefined;
 }
 

@@ -4,6 +4,10 @@ import { buildInfo } from "../build_info.ts";
 export const READY = "ready";
 /** What follows the number of a domain that its monitor has made */
 export const NEW = " new";
+/** A line that says that the monitor, whose guest may wait for it, is at work */
+export const AT_WORK = "at work";
+/** From one of these to the next, ms */
+const SIGN_INTERVAL = 2000;
 /** From one start of a guardian to the next at least, ms */
 const START_INTERVAL = 1000;
 
@@ -79,16 +83,32 @@ export class GuardianProcess implements AsyncDisposable {
    */
   async guard(domain: number, isNew: boolean): Promise<void> {
     this.#word = `${domain}${isNew ? NEW : ""}`;
-    if (this.#running === undefined) {
-      this.#running = this.#start(this.#word);
-      return;
-    }
+    if (this.#running === undefined) this.#running = this.#start(this.#word);
+    else await this.#tell(this.#word);
+  }
+
+  async #tell(line: string): Promise<void> {
     try {
-      const line = new TextEncoder().encode(`${this.#word}\n`);
-      await this.#running.input.write(line);
+      await this.#running?.input.write(new TextEncoder().encode(`${line}\n`));
     } catch {
-      // It is dead: its successor gets the word
+      // It is dead: its successor gets the word, and the next sign
     }
+  }
+
+  /**
+   * Has this process killed if it hangs, from now on until what is returned is
+   * disposed: while its guest may have to wait for it.
+   */
+  watch(): Disposable {
+    const sign = () => void this.#tell(AT_WORK);
+    sign();
+    const timer = setInterval(sign, SIGN_INTERVAL);
+    return {
+      [Symbol.dispose]: () => {
+        clearInterval(timer);
+        void this.#tell(this.#word);
+      },
+    };
   }
 
   /**

@@ -288,6 +288,8 @@ async function guardLiving(
   const signal = AbortSignal.any([stop, ended.signal]);
   let gone: string | undefined;
   let isArmed = false;
+  // Until all is undone
+  using watched = new DisposableStack();
   try {
     // Before the guard arms: it must know which faults are old
     using faults = profile.faultChannel && new FaultEvents(
@@ -317,6 +319,7 @@ async function guardLiving(
     // The log may have failed by now: then the guest is left alone
     if (stop.aborted) return "stopped";
     await guardian?.ready();
+    if (guardian !== undefined) watched.use(guardian.watch());
     await armWithin(guard, patience, stop);
     isArmed = true;
     const silent = profile.protectable && faults?.bound !== true;

@@ -101,4 +101,7 @@ export const constants = {
   POLLERR: 0x008,
   POLLHUP: 0x010,
   POLLNVAL: 0x020,
+
+  /** Ends a process, whatever it does (signal.h) */
+  SIGKILL: 9,
 } as const;

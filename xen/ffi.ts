@@ -675,4 +675,11 @@ export const libc = {
     parameters: ["i32"], // int fd
     result: "i32",
   },
+  kill: {
+    parameters: [
+      "i32", // pid_t pid
+      "i32", // int sig
+    ],
+    result: "i32",
+  },
 } as const satisfies Deno.ForeignLibraryInterface;

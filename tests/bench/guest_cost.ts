@@ -73,7 +73,8 @@ async function measurePart(
   count: number,
   windowMs: number,
 ): Promise<Part> {
-  await using monitor = await Monitor.start(
+  // A guardian kills what is stopped
+  await using monitor = await Monitor.startAlone(
     lab,
     ...["--dom", load.guest.name, "--on-attack", "report", "--interval", "1"],
   );

@@ -73,7 +73,7 @@ export async function killMonitors(
       told(`${name}: all is undone`);
     } catch (error) {
       const text = error instanceof Error ? error.message : String(error);
-      wrong.push(`${name}: ${text.split("\n")[0]}`);
+      wrong.push(`${name}: ${text.replaceAll(/\s+/g, " ")}`);
       told(wrong.at(-1)!);
     }
   }

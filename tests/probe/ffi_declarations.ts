@@ -45,6 +45,7 @@ export function ffiDeclarations(source: string): FfiFunction[] {
 const PRELUDE = `\
 #define _GNU_SOURCE
 #include <poll.h>
+#include <signal.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>

@@ -5,6 +5,7 @@
 #define __XEN_TOOLS__ 1
 
 #include <poll.h>
+#include <signal.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -334,6 +335,7 @@ int main(void)
 	NUMBER(POLLERR);
 	NUMBER(POLLHUP);
 	NUMBER(POLLNVAL);
+	NUMBER(SIGKILL);
 	end();
 
 	begin("shutdownReasons");

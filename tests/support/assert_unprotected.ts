@@ -1,5 +1,6 @@
 import { assertEquals } from "@std/assert";
 import type { SimpleOS } from "../simpleos/guest.ts";
+import { leftFiles } from "./left_files.ts";
 
 /**
  * Asserts that a guest runs and that nothing of xkmon is left in it: the table
@@ -7,11 +8,7 @@ import type { SimpleOS } from "../simpleos/guest.ts";
  */
 export async function assertUnprotected(simpleos: SimpleOS): Promise<void> {
   const domid = await simpleos.guest.domid();
-  const { stdout } = await simpleos.lab.run(["ls", "-A", "/run/xkmon"]);
-  assertEquals(
-    stdout.split("\n").filter((name) => name.startsWith(`${domid}.`)),
-    [],
-  );
+  assertEquals(await leftFiles(simpleos.lab, domid), []);
   await simpleos.waitForTick();
   assertEquals(await simpleos.command("data_attack"), "done");
 }
