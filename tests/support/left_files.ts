@@ -2,6 +2,8 @@ import type { Lab } from "../lab/mod.ts";
 
 /** Names of the files that xkmon keeps of a guest while it guards it. */
 export async function leftFiles(lab: Lab, domid: number): Promise<string[]> {
-  const { stdout } = await lab.run(["ls", "-A", "/run/xkmon"]);
-  return stdout.split("\n").filter((name) => name.startsWith(`${domid}.`));
+  const pattern = `${domid}.*`;
+  // ls fails if one goes meanwhile
+  const { stdout } = await lab.run(`cd /run/xkmon && echo ${pattern}`);
+  return stdout.trim().split(" ").filter((name) => name !== pattern);
 }
