@@ -208,19 +208,34 @@ export abstract class DomainGuest<C extends CpuState> extends PagedGuest {
     work: (paused: PausedGuest & { note(): void }) => T,
   ): T {
     const { control } = this.host;
+    return this.notingPause((wasPaused, note) => {
+      control.pause(this.domain.id);
+      const letRun = (work: () => void) => this.#whileRunning(work);
+      try {
+        return work({ wasPaused, letRun, note });
+      } finally {
+        // An operator may have let it run
+        unlessGone(() => control.unpause(this.domain.id));
+      }
+    });
+  }
+
+  /**
+   * Does something that pauses the guest, once, and lets it run again. Should
+   * this process be killed meanwhile, its successor undoes that pause.
+   */
+  protected notingPause<T>(
+    work: (wasPaused: boolean, note: () => void) => T,
+  ): T {
     const wasPaused = this.paused();
     // An operator may have let it run
     if (!wasPaused) this.forgetHold();
     const note = () =>
       this.note(wasPaused ? "working, paused before" : "working");
     unlessFull(note);
-    control.pause(this.domain.id);
-    const letRun = (work: () => void) => this.#whileRunning(work);
     try {
-      return work({ wasPaused, letRun, note });
+      return work(wasPaused, note);
     } finally {
-      // An operator may have let it run
-      unlessGone(() => control.unpause(this.domain.id));
       this.note();
     }
   }

@@ -262,8 +262,10 @@ export class HvmGuest extends DomainGuest<HvmCpuState> {
   #openEvents(): MonitorEvents {
     if (this.#events === undefined) {
       this.#hasEvents = true;
-      this.note();
-      this.#events = new MonitorEvents(this.host, this.#loop!, this.domain);
+      // `xc_monitor_enable` pauses the guest
+      this.#events = this.notingPause(() =>
+        new MonitorEvents(this.host, this.#loop!, this.domain)
+      );
     }
     return this.#events;
   }
@@ -427,14 +429,17 @@ export class HvmGuest extends DomainGuest<HvmCpuState> {
 
   #endEvents(): void {
     openTrap(this.host, this.domain.id, this.#trapped);
-    if (this.#events !== undefined) this.#events[Symbol.dispose]();
-    else if (this.#hasEvents) endMonitorEvents(this.host, this.domain);
-    this.#events = undefined;
-    this.#hasEvents = false;
-    this.#watch = undefined;
-    this.#trap = undefined;
-    this.#trapped = [];
-    this.note();
+    if (!this.#hasEvents) return;
+    // Who waits is let go by `xc_monitor_enable`, which pauses the guest
+    this.notingPause(() => {
+      if (this.#events !== undefined) this.#events[Symbol.dispose]();
+      else endMonitorEvents(this.host, this.domain);
+      this.#events = undefined;
+      this.#hasEvents = false;
+      this.#watch = undefined;
+      this.#trap = undefined;
+      this.#trapped = [];
+    });
   }
 
   #endGate(): void {
