@@ -53,12 +53,13 @@ export async function idleCost(
     `${start.toString(16)} ${size}`
   );
   const id = await simpleos.guest.domid();
-  const monitor = await lab.spawn(`exec ${xkmon} --dom simpleos --interval 1`);
-  await monitor.waitForLine(/GUARDED/);
+  // First: it cannot map what xkmon has locked
   const watcher = await lab.spawn(
     `exec ${baseline} watch ${id} ${ranges.join(" ")}`,
   );
   await watcher.waitForLine(/ready/);
+  const monitor = await lab.spawn(`exec ${xkmon} --dom simpleos --interval 1`);
+  await monitor.waitForLine(/GUARDED/);
   // The first minute compiles and tidies up: it is not what a day looks like
   await lab.run(`sleep ${SETTLE_SECONDS}`, {
     timeoutMs: 2 * SETTLE_SECONDS * 1000,
