@@ -16,7 +16,7 @@ import { untilNoted } from "./support/until_noted.ts";
 import { waitUntilUndone } from "./support/wait_until_undone.ts";
 
 const GUARD = ["--dom", "simpleos"];
-/** Every way to clean up has a step of its own as well, or nearly so */
+/** One by the guardian: the other ways to clean up have steps of their own */
 const KILLS = LONG ? 10 : 1;
 /** At most so long after its first note a monitor is killed; half of it is arming. */
 const LAST_KILL_US = 400_000;

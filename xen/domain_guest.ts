@@ -13,7 +13,7 @@ import type {
   InvariantRange,
   Protection,
 } from "./protection.ts";
-import type { PausedGuest } from "./release_waiting.ts";
+import type { PausedGuest } from "./drop_waiting_writes.ts";
 import { unlessGone } from "./unless_gone.ts";
 import { decodeVcpuRegisters } from "./vcpu_registers.ts";
 import { destroyGuest } from "./xl.ts";

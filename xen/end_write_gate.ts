@@ -4,7 +4,7 @@ import { GateChannels } from "./gate_channels.ts";
 import { GateRequests } from "./gate_requests.ts";
 import type { GatedDomain } from "./gated_domain.ts";
 import type { XenHost } from "./host.ts";
-import { type PausedGuest, releaseWaiting } from "./release_waiting.ts";
+import { dropWaitingWrites, type PausedGuest } from "./drop_waiting_writes.ts";
 import { unlessGone } from "./unless_gone.ts";
 
 /**
@@ -30,7 +30,7 @@ export function endWriteGate(
     if (channels === undefined) deviceModel.claimGated(id, server, false);
     else {
       try {
-        releaseWaiting(requests, channels, domain.maxVcpus, paused);
+        dropWaitingWrites(requests, channels, domain.maxVcpus, paused);
       } finally {
         disclaimGate(host, domain, server, requests, channels);
       }

@@ -290,37 +290,34 @@ Deno.test("the watch of a monitor that was killed is ended by the next one", () 
 
 Deno.test("a guest that is paused for its ring does not stay so if the monitor is killed then", () => {
   for (const before of [0, 1]) {
-    for (const [step, pauses] of [["setting up", 1], ["letting run", 0]]) {
-      using setting = new Setting();
-      const { host, guest } = watched(setting);
-      const { xen, folder } = setting;
-      const copy = Deno.makeTempDirSync();
-      const { control } = host;
-      const enable = control.enableMonitor;
-      // As far as a kill in the midst of it would leave it, of each ring
-      const notes: string[] = [];
-      control.enableMonitor = (id) => {
-        const name = `${domain.id}.json`;
-        notes.push(`${copy}/${notes.length}`);
-        Deno.mkdirSync(notes.at(-1)!);
-        Deno.copyFileSync(`${folder}/${name}`, `${notes.at(-1)}/${name}`);
-        return enable.call(control, id);
-      };
-      xen.pauses = before;
-      const killed = guest();
-      killed.protect([], LISTENER);
-      killed.unprotect();
-      setting.end();
-      assertEquals(notes.length, 2);
-      control.enableMonitor = enable;
-      for (const folder of notes) {
-        xen.pauses = before + Number(pauses);
-        using journal = new Journal(domain.id, folder);
-        using next = new HvmGuest(host, domain, journal);
-        next.recover(false);
+    using setting = new Setting();
+    const { host, guest } = watched(setting);
+    const { xen } = setting;
+    const path = `${setting.folder}/${domain.id}.json`;
+    const { control } = host;
+    const enable = control.enableMonitor;
+    // What a kill in the midst of it would leave, of each ring
+    const notes: string[] = [];
+    control.enableMonitor = (id) => {
+      notes.push(Deno.readTextFileSync(path));
+      return enable.call(control, id);
+    };
+    xen.pauses = before;
+    const killed = guest();
+    killed.protect([], LISTENER);
+    killed.unprotect();
+    control.enableMonitor = enable;
+    assertEquals(notes.length, 2);
+    for (const note of notes) {
+      for (
+        const [step, pauses] of [["paused", 1], ["not paused", 0]] as const
+      ) {
+        setting.end();
+        Deno.writeTextFileSync(path, note);
+        xen.pauses = before + pauses;
+        guest().recover(false);
         assertEquals(xen.pauses, before, `${step}, ${before} before`);
       }
-      Deno.removeSync(copy, { recursive: true });
     }
   }
 });

@@ -6,7 +6,7 @@ import { type GatedWrite, GateRequests } from "./gate_requests.ts";
 import type { GatedDomain } from "./gated_domain.ts";
 import type { XenHost } from "./host.ts";
 import { ioreq, PAGE_SIZE } from "./layouts.ts";
-import { type PausedGuest, releaseWaiting } from "./release_waiting.ts";
+import { dropWaitingWrites, type PausedGuest } from "./drop_waiting_writes.ts";
 import { unlessGone } from "./unless_gone.ts";
 
 /** Requests on the page that is mapped */
@@ -128,8 +128,7 @@ export class WriteGate implements Disposable {
    */
   end(paused: PausedGuest): void {
     using _gate = this;
-    this.#endTimers();
-    releaseWaiting(
+    dropWaitingWrites(
       this.#requests,
       this.#channels,
       this.#domain.maxVcpus,
@@ -137,14 +136,10 @@ export class WriteGate implements Disposable {
     );
   }
 
-  #endTimers(): void {
-    for (const timer of this.#timers) clearTimeout(timer);
-    this.#timers.clear();
-  }
-
   /** Ends it at once: on some releases a write that waits lands. */
   [Symbol.dispose](): void {
-    this.#endTimers();
+    for (const timer of this.#timers) clearTimeout(timer);
+    this.#timers.clear();
     this.#stack[Symbol.dispose]();
   }
 }

@@ -6,7 +6,7 @@ import type { XenHost } from "./host.ts";
 import { ioreq, ioreqBits, PAGE_SIZE } from "./layouts.ts";
 import type { GatedWrite } from "./gate_requests.ts";
 import { ManualLoop } from "./testing/manual_loop.ts";
-import type { PausedGuest } from "./release_waiting.ts";
+import type { PausedGuest } from "./drop_waiting_writes.ts";
 import { WriteGate } from "./write_gate.ts";
 
 const DOMAIN = { id: 7, maxVcpus: 2 };

@@ -29,7 +29,7 @@ export interface PausedGuest {
  * @param paused The guest, which must be paused
  * @throws {XenError} If Xen refuses
  */
-export function releaseWaiting(
+export function dropWaitingWrites(
   requests: GateRequests,
   channels: GateChannels,
   maxVcpus: number,
