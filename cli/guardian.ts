@@ -1,3 +1,4 @@
+import { cpuTime } from "../xen/cpu_time.ts";
 import { NoSuchDomainError } from "../xen/errors.ts";
 import { domainById } from "../xen/domains.ts";
 import { XenHost } from "../xen/host.ts";
@@ -8,7 +9,7 @@ import { destroyGuest } from "../xen/xl.ts";
 import { explain } from "./explain.ts";
 import { AT_WORK, NEW, READY } from "./guardian_process.ts";
 import { StopSignals } from "./stop_signals.ts";
-import { HANG_LIMIT, Watchdog } from "./watchdog.ts";
+import { Watchdog } from "./watchdog.ts";
 
 /** How long it is tried to undo what a killed monitor did, ms */
 const LIMIT = 5000;
@@ -31,12 +32,17 @@ export async function guardian(word = ""): Promise<number> {
   using host = openHost();
   if (host === undefined) return 2;
   console.log(READY);
-  const guarded = await lastGuarded(word, () => {
-    // Orphans get another parent
-    if (Deno.ppid !== monitor) return;
-    console.error(`xkmon: the monitor hung for ${HANG_LIMIT} s, and is killed`);
-    killProcess(host.libraries, monitor);
-  });
+  using watchdog = new Watchdog(
+    () => cpuTime(host.libraries, monitor),
+    (silence) => {
+      // Orphans get another parent
+      if (Deno.ppid !== monitor) return;
+      const time = `${silence / 1000} s`;
+      console.error(`xkmon: the monitor hung for ${time}, and is killed`);
+      killProcess(host.libraries, monitor);
+    },
+  );
+  const guarded = await lastGuarded(word, watchdog);
   if (guarded === undefined) return 0;
   const { id, isNew } = guarded;
   // Before anything is undone: that may let it run
@@ -72,15 +78,14 @@ function openHost(): XenHost | undefined {
 /**
  * Reads what the monitor says until it is gone.
  *
- * @param hung Called if it hangs while its guest may wait for it
+ * @param watchdog Gets its signs while its guest may wait for it
  * @returns The domain that it guarded then, if there is one, and whether it had
  *   made it
  */
 async function lastGuarded(
   word: string,
-  hung: () => void,
+  watchdog: Watchdog,
 ): Promise<{ id: number; isNew: boolean } | undefined> {
-  using watchdog = new Watchdog(hung);
   let guarded = word;
   let rest = "";
   const input = Deno.stdin.readable.pipeThrough(new TextDecoderStream());

@@ -1,43 +1,72 @@
-/**
- * How long a guest may have to wait because its monitor hangs, s: on an emulated
- * processor arming takes a third of it
- */
+/** How long a guest may have to wait because its monitor is stopped or stuck, s */
 export const HANG_LIMIT = 30;
+/**
+ * The same because it computes, s: on an emulated processor that is busy with
+ * other things, arming takes half of it
+ */
+export const BUSY_LIMIT = 120;
 
-/** What is left of that for a sign that comes late, ms */
+/** What is left of both for a sign that comes late, ms */
 const GRACE = 5000;
+/** Who works for less than this part of a time does not compute */
+const WORKING = 0.01;
+
+/** Of a {@linkcode Watchdog}, ms */
+export interface WatchdogLimits {
+  /** How long after a sign the next one has to come */
+  readonly hang: number;
+  /** The same if there is work all the time */
+  readonly busy: number;
+  /** How much of both is waited for anew once the rest is over */
+  readonly grace: number;
+}
 
 /**
  * Notices that signs of life do not come any more. If the whole host stood
  * still there is time for the next one.
  */
 export class Watchdog implements Disposable {
-  readonly #expired: () => void;
-  readonly #limit: number;
-  readonly #grace: number;
+  readonly #worked: () => number;
+  readonly #expired: (silence: number) => void;
+  readonly #limits: WatchdogLimits;
   #timer: ReturnType<typeof setTimeout> | undefined;
 
   /**
-   * @param expired Called once if no sign comes in time
-   * @param limit How long after a sign that is, in all, ms
-   * @param grace How much of it is waited for anew once the rest is over, ms
+   * @param worked How long was worked so far, ms
+   * @param expired Called once if no sign comes in time, with how long there was
+   *   none, ms
    */
   constructor(
-    expired: () => void,
-    limit = HANG_LIMIT * 1000,
-    grace = GRACE,
+    worked: () => number,
+    expired: (silence: number) => void,
+    limits: WatchdogLimits = {
+      hang: HANG_LIMIT * 1000,
+      busy: BUSY_LIMIT * 1000,
+      grace: GRACE,
+    },
   ) {
+    this.#worked = worked;
     this.#expired = expired;
-    this.#limit = limit;
-    this.#grace = grace;
+    this.#limits = limits;
   }
 
   /** A sign of life: the next one has to come in time. */
   sign(): void {
     this.rest();
+    const { hang, grace } = this.#limits;
+    this.#timer = setTimeout(() => this.#doubt(hang), hang - grace);
+  }
+
+  /** @param silence How long it will have been silent then, ms */
+  #doubt(silence: number): void {
+    const { busy, grace } = this.#limits;
+    const before = this.#worked();
     this.#timer = setTimeout(() => {
-      this.#timer = setTimeout(this.#expired, this.#grace);
-    }, this.#limit - this.#grace);
+      const worked = this.#worked() - before;
+      if (silence < busy && worked > grace * WORKING) {
+        this.#doubt(silence + grace);
+      } else this.#expired(silence);
+    }, grace);
   }
 
   /** No sign has to come. */

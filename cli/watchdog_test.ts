@@ -1,19 +1,18 @@
 import { assert, assertEquals } from "@std/assert";
 import { Watchdog } from "./watchdog.ts";
 
-const LIMIT = 60;
-const GRACE = 20;
+const LIMITS = { hang: 60, busy: 200, grace: 20 };
 /** More than the limit, whatever else the machine does */
-const LONG = 3 * LIMIT;
+const LONG = 3 * LIMITS.hang;
 
 const delay = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
 
-function setUp() {
+function setUp(worked = () => 0) {
   const expired: number[] = [];
   const watchdog = new Watchdog(
+    worked,
     () => expired.push(performance.now()),
-    LIMIT,
-    GRACE,
+    LIMITS,
   );
   return { watchdog, expired };
 }
@@ -27,7 +26,29 @@ Deno.test("it expires once, when no sign has come for as long as it may", async 
   watchdog.sign();
   await delay(LONG);
   assertEquals(expired.length, 1);
-  assert(expired[0]! - start >= LIMIT - 5);
+  assert(expired[0]! - start >= LIMITS.hang - 5);
+});
+
+Deno.test("who works all the time may be silent for longer, but not for ever", async () => {
+  let work = 0;
+  const { watchdog, expired } = setUp(() => work++);
+  using _end = watchdog;
+  const start = performance.now();
+  watchdog.sign();
+  await delay(2 * LONG);
+  assertEquals(expired.length, 1);
+  assert(expired[0]! - start >= LIMITS.busy - 5);
+});
+
+Deno.test("who has worked and then stands still is not waited for as long", async () => {
+  const start = performance.now();
+  const { watchdog, expired } = setUp(() =>
+    Math.min(performance.now() - start, LIMITS.hang)
+  );
+  using _end = watchdog;
+  watchdog.sign();
+  while (expired.length === 0) await delay(1);
+  assert(expired[0]! - start < LIMITS.busy - LIMITS.grace);
 });
 
 Deno.test("after a rest or its end no sign has to come", async () => {

@@ -682,4 +682,18 @@ export const libc = {
     ],
     result: "i32",
   },
+  clock_getcpuclockid: {
+    parameters: [
+      "i32", // pid_t pid
+      "buffer", // clockid_t *clock_id
+    ],
+    result: "i32",
+  },
+  clock_gettime: {
+    parameters: [
+      "i32", // clockid_t clock_id
+      "buffer", // struct timespec *tp
+    ],
+    result: "i32",
+  },
 } as const satisfies Deno.ForeignLibraryInterface;
