@@ -280,6 +280,7 @@ async function guardLiving(
         : {}),
       rungs: options.rungs,
       fullPassInterval: FULL_PASS_INTERVAL,
+      rehearsed: (event) => output.rehearse(domain, event),
       failed: unlessGone,
     },
     (event) => output.print(domain, event),

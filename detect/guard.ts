@@ -29,6 +29,7 @@ import {
   type RespondingGuest,
   type ResponseOptions,
 } from "./responder.ts";
+import { ResponsePlan } from "./response_plan.ts";
 import { restoreFindings } from "./restore_findings.ts";
 import { rules } from "./rules.ts";
 import { SettledCpus } from "./settled_cpus.ts";
@@ -64,6 +65,8 @@ const WEAKENED: Readonly<Record<Weakened, string>> = {
 
 /** More make no difference to the time from an event to the pause. */
 const REHEARSALS = 3;
+/** Rungs on which Xen tells each write that it stops */
+const TELLING: readonly Rung[] = ["trap", "gate"];
 
 /** A guest that a guard may also protect and stop. */
 export interface GuardedGuest extends Guest, WritableGuest, RespondingGuest {
@@ -96,6 +99,8 @@ export interface GuardOptions extends ResponseOptions {
   readonly rungs: readonly Rung[];
   /** Milliseconds from one full pass to the next */
   readonly fullPassInterval: number;
+  /** Gets what would be told of a write that never was: nobody is to know */
+  readonly rehearsed?: (event: EventBody) => void;
   /** Gets what failed in answer to what the guest did, as no caller is there */
   readonly failed: (error: unknown) => void;
 }
@@ -380,14 +385,35 @@ export class Guard {
   }
 
   /**
-   * Stops the guest for nothing, a few times: code that runs for the first
-   * time is compiled then, and an attacker would have that time.
+   * Stops the guest for nothing, a few times, and judges writes that never were:
+   * code that runs for the first time is compiled then, and an attacker would
+   * have that time, or a guest would have to wait for it.
    */
   #rehearse(): void {
+    const rehearsal = this.#rehearsal();
     for (let time = 0; time < REHEARSALS; time++) {
       this.hold();
       this.#guest.endHold();
+      for (const [index, { start, size }] of this.#regions.entries()) {
+        if (!TELLING.includes(this.#rungs[index]!)) continue;
+        const walk = this.#guest.walks(start, size)[0];
+        if (walk?.kind !== "mapped") continue;
+        // Another instruction each time, since what was told is not told again
+        const ip = start + BigInt(time);
+        rehearsal.#stopped({ vcpu: 0, ip, frame: walk.frame, offset: 0 });
+      }
     }
+  }
+
+  /** One more guard like this, which only reports, and to nobody. */
+  #rehearsal(): Guard {
+    const { rehearsed = () => {} } = this.#options;
+    const responses = new ResponsePlan({ response: "report", dump: false });
+    const options = { ...this.#options, responses };
+    const guard = new Guard(this.#guest, this.#profile, options, rehearsed);
+    guard.#regions = this.#regions;
+    guard.#detectors = this.#detectors;
+    return guard;
   }
 
   /** Forgets what was seen of the guest. */

@@ -460,6 +460,32 @@ Deno.test("a write that Xen stopped pauses the guest and is told with what it wa
   assertEquals(guest.pausedForAttack, true);
 });
 
+Deno.test("at arming writes that never were are judged, and nobody is told, nor the guest stopped for good", () => {
+  const rehearsed: EventBody[] = [];
+  const { guest, guard, told } = setUp({
+    rehearsed: (event) => rehearsed.push(event),
+  });
+  const protect = guest.protect.bind(guest);
+  guest.protect = (ranges, listener) => ({
+    ...protect(ranges, listener),
+    rungs: ranges.map(() => "trap"),
+  });
+  guard.arm();
+  const regions = new Set(
+    rehearsed.flatMap((event) =>
+      event.type === "finding" ? [event.finding.what] : []
+    ),
+  );
+  assertEquals([...regions], ["kernel text", "sys_call_table", "limits"]);
+  assertEquals(told.map(({ type }) => type), ["armed"]);
+  assertEquals([guest.held, guest.pausedForAttack], [false, false]);
+
+  // The first that is one is told, wherever it comes from
+  const frame = guest.frame(TEXT);
+  guest.stopped({ vcpu: 0, ip: TEXT, frame, offset: 0 });
+  assertEquals(told.map(({ type }) => type), ["armed", "finding", "response"]);
+});
+
 Deno.test("a stopped write that is tried again is one incident, as long as nobody lets the guest run", () => {
   const reported = armed({ response: "report" });
   for (let tries = 0; tries < 3; tries++) {

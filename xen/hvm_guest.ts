@@ -204,6 +204,7 @@ export class HvmGuest extends DomainGuest<HvmCpuState> {
       if (rung === "trap") cannotTrap = isMissing(failed);
       this.#end(rung);
     }
+    this.#events?.rehearse();
     const registers = this.#watch !== undefined;
     // What one rung refuses another may have taken
     const isLeft = ranges.some(({ patched, rungs: borne }, index) =>

@@ -1,8 +1,9 @@
-import { assertEquals, assertThrows } from "@std/assert";
+import { assert, assertEquals, assertThrows } from "@std/assert";
 import { constants } from "./constants.ts";
 import { XenError } from "./errors.ts";
 import { endMonitorEvents, MonitorEvents } from "./monitor_events.ts";
 import { MonitorHost } from "./testing/monitor_host.ts";
+import type { VmEvent } from "./vm_event.ts";
 
 const DOMAIN = { id: 7, maxVcpus: 2 };
 const ESRCH = 3;
@@ -33,6 +34,22 @@ Deno.test("the first listener that an event is for answers it", () => {
   xen.notify();
   assertEquals(asked, ["other", "denies", "other"]);
   assertEquals(xen.answers, [[0, PAUSED | DENY], [1, PAUSED]]);
+});
+
+Deno.test("a rehearsal asks all who listen, about nobody, and answers nobody", () => {
+  const xen = new MonitorHost();
+  using events = new MonitorEvents(xen.host, xen.loop, DOMAIN);
+  const asked: VmEvent[] = [];
+  events.add({ answer: (event) => void asked.push(event) });
+  events.rehearse();
+  const kinds = new Set(asked.map(({ kind }) => kind));
+  assertEquals([...kinds], ["memory", "step"]);
+  assert(asked.every(({ vcpu }) => vcpu >= DOMAIN.maxVcpus));
+  assertEquals(xen.answers, []);
+  // The ring is as it was
+  xen.put(1);
+  xen.notify();
+  assertEquals(xen.answers, [[1, PAUSED]]);
 });
 
 Deno.test("what no listener is there for goes on, and steps no more", () => {

@@ -13,6 +13,7 @@ export interface GuardSetting {
   readonly responses?: ResponsePlan;
   readonly limits?: ResponseLimits;
   readonly keepEvidence?: (incident: Incident) => Promise<string>;
+  readonly rehearsed?: (event: EventBody) => void;
   readonly failed?: (error: unknown) => void;
   readonly booted?: boolean;
   /** Whether the kernel file tells the trusted bytes; else a first reading */
@@ -26,6 +27,7 @@ export function unarmedGuard(
     responses = new ResponsePlan({ response, dump: response === "dump" }),
     limits = new ResponseLimits(),
     keepEvidence,
+    rehearsed,
     failed = (error) => {
       throw error;
     },
@@ -45,6 +47,7 @@ export function unarmedGuard(
       responses,
       limits,
       ...(keepEvidence === undefined ? {} : { keepEvidence }),
+      ...(rehearsed === undefined ? {} : { rehearsed }),
       fullPassInterval: 60_000,
       rungs: allowed,
       failed,
