@@ -91,6 +91,11 @@ export async function linuxOutcomes(
       hasLanded(result),
       async () => (await monitor.events()).slice(before),
     );
+    const { code } = monitor.job;
+    if (code !== undefined) {
+      const said = await monitor.job.text("stderr");
+      throw new Error(`xkmon ended with ${code} by ${name}: ${said}`);
+    }
     const outcome = judgeAttack(name, result, done[0]!.time, events);
     tell(outcome);
     outcomes.push(outcome);
