@@ -101,6 +101,7 @@ async function lastGuarded(
       }
     }
   }
+  watchdog.rest();
   const isNew = guarded.endsWith(NEW);
   const id = parseInt(guarded);
   return Number.isInteger(id) ? { id, isNew } : undefined;

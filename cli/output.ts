@@ -23,20 +23,25 @@ export class Output {
    */
   print(domain: GuestDomain, body: EventBody): void {
     const event = withTime(domain, body);
-    this.write(this.#render(event));
+    const [printed, logged] = this.#texts(event);
+    this.write(printed);
     const level = event.type === "finding" || event.type === "unreadable"
       ? "warn"
       : "info";
-    logger[level]("{event}", { event: renderText(event, false) });
+    logger[level]("{event}", { event: logged });
   }
 
-  /** Makes the text of an event, which nobody gets: the next one is made faster. */
+  /** Makes the texts of an event, which nobody gets: the next ones are made faster. */
   rehearse(domain: GuestDomain, body: EventBody): void {
-    this.#render(withTime(domain, body));
+    this.#texts(withTime(domain, body));
   }
 
-  #render(event: MonitorEvent): string {
-    return this.#json ? renderJson(event) : renderText(event, this.#color);
+  /** What is printed, and what is logged. */
+  #texts(event: MonitorEvent): readonly [string, string] {
+    const printed = this.#json
+      ? renderJson(event)
+      : renderText(event, this.#color);
+    return [printed, renderText(event, false)];
   }
 
   /** Prints a line as it is. */

@@ -1,10 +1,10 @@
 /** How long a guest may have to wait because its monitor is stopped or stuck, s */
-export const HANG_LIMIT = 30;
+const HANG_LIMIT = 30;
 /**
  * The same because it computes, s: on an emulated processor that is busy with
  * other things, arming takes half of it
  */
-export const BUSY_LIMIT = 120;
+const BUSY_LIMIT = 120;
 
 /** What is left of both for a sign that comes late, ms */
 const GRACE = 5000;
@@ -22,8 +22,9 @@ export interface WatchdogLimits {
 }
 
 /**
- * Notices that signs of life do not come any more. If the whole host stood
- * still there is time for the next one.
+ * Notices that signs of life do not come any more. Who works is waited for
+ * longer, as long as it does so without a break once its time is over. If the
+ * whole host stood still there is time for the next sign.
  */
 export class Watchdog implements Disposable {
   readonly #worked: () => number;

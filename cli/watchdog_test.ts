@@ -9,16 +9,20 @@ const delay = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
 
 function setUp(worked = () => 0) {
   const expired: number[] = [];
+  const silences: number[] = [];
   const watchdog = new Watchdog(
     worked,
-    () => expired.push(performance.now()),
+    (silence) => {
+      expired.push(performance.now());
+      silences.push(silence);
+    },
     LIMITS,
   );
-  return { watchdog, expired };
+  return { watchdog, expired, silences };
 }
 
 Deno.test("it expires once, when no sign has come for as long as it may", async () => {
-  const { watchdog, expired } = setUp();
+  const { watchdog, expired, silences } = setUp();
   using _end = watchdog;
   await delay(LONG);
   assertEquals(expired, []);
@@ -27,16 +31,17 @@ Deno.test("it expires once, when no sign has come for as long as it may", async 
   await delay(LONG);
   assertEquals(expired.length, 1);
   assert(expired[0]! - start >= LIMITS.hang - 5);
+  assertEquals(silences, [LIMITS.hang]);
 });
 
 Deno.test("who works all the time may be silent for longer, but not for ever", async () => {
   let work = 0;
-  const { watchdog, expired } = setUp(() => work++);
+  const { watchdog, expired, silences } = setUp(() => work++);
   using _end = watchdog;
   const start = performance.now();
   watchdog.sign();
-  await delay(2 * LONG);
-  assertEquals(expired.length, 1);
+  while (expired.length === 0) await delay(1);
+  assertEquals(silences, [LIMITS.busy]);
   assert(expired[0]! - start >= LIMITS.busy - 5);
 });
 

@@ -460,23 +460,29 @@ Deno.test("a write that Xen stopped pauses the guest and is told with what it wa
   assertEquals(guest.pausedForAttack, true);
 });
 
-Deno.test("at arming writes that never were are judged, and nobody is told, nor the guest stopped for good", () => {
-  const rehearsed: EventBody[] = [];
-  const { guest, guard, told } = setUp({
-    rehearsed: (event) => rehearsed.push(event),
+/** Arms on a rung; the names of the regions that writes were rehearsed to. */
+function rehearse(rung: Rung, unmapped = false) {
+  const rehearsed: string[] = [];
+  const all = setUp({
+    rehearsed: (event) => {
+      if (event.type === "finding") rehearsed.push(event.finding.what);
+    },
   });
+  const { guest, guard } = all;
   const protect = guest.protect.bind(guest);
-  guest.protect = (ranges, listener) => ({
-    ...protect(ranges, listener),
-    rungs: ranges.map(() => "trap"),
-  });
+  guest.protect = (ranges, listener) => {
+    const protection = protect(ranges, listener);
+    if (unmapped) guest.walks = () => [{ kind: "not-present", steps: [] }];
+    return { ...protection, rungs: ranges.map(() => rung) };
+  };
   guard.arm();
-  const regions = new Set(
-    rehearsed.flatMap((event) =>
-      event.type === "finding" ? [event.finding.what] : []
-    ),
-  );
-  assertEquals([...regions], ["kernel text", "sys_call_table", "limits"]);
+  return { ...all, rehearsed };
+}
+
+Deno.test("at arming writes that never were are judged, and nobody is told, nor the guest stopped for good", () => {
+  const { guest, told, rehearsed } = rehearse("trap");
+  const names = ["kernel text", "sys_call_table", "limits"];
+  assertEquals(rehearsed, [...names, ...names, ...names]);
   assertEquals(told.map(({ type }) => type), ["armed"]);
   assertEquals([guest.held, guest.pausedForAttack], [false, false]);
 
@@ -484,6 +490,14 @@ Deno.test("at arming writes that never were are judged, and nobody is told, nor 
   const frame = guest.frame(TEXT);
   guest.stopped({ vcpu: 0, ip: TEXT, frame, offset: 0 });
   assertEquals(told.map(({ type }) => type), ["armed", "finding", "response"]);
+});
+
+Deno.test("writes are rehearsed where they are told, and to what is mapped", () => {
+  assertEquals(rehearse("gate").rehearsed.length, 9);
+  for (const rung of ["lock", "protect", "poll"] as const) {
+    assertEquals(rehearse(rung).rehearsed, []);
+  }
+  assertEquals(rehearse("trap", true).rehearsed, []);
 });
 
 Deno.test("a stopped write that is tried again is one incident, as long as nobody lets the guest run", () => {

@@ -266,6 +266,14 @@ Deno.test("registers are watched, once, until the guest is unprotected", () => {
   assertEquals(setting.notes, []);
 });
 
+Deno.test("answers are rehearsed once a guest is protected, and none is given", () => {
+  using setting = new Setting();
+  const { monitor, guest } = watched(setting);
+  guest().protect([], LISTENER);
+  assert(monitor.notified > 0);
+  assertEquals(monitor.answers, []);
+});
+
 Deno.test("the watch of a monitor that was killed is ended by the next one", () => {
   using setting = new Setting();
   const { monitor, host, guest } = watched(setting);

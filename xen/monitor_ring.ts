@@ -107,9 +107,9 @@ export class MonitorRing implements Disposable {
   }
 
   /**
-   * Has events judged that never were, a few times, and answers nobody: code
-   * that runs for the first time is compiled then, and a guest would have to
-   * wait for it.
+   * Asks for the answer to events that never were, a few times, and gives it to
+   * nobody: code that runs for the first time is compiled then, and a guest
+   * would have to wait for it.
    */
   rehearse(): void {
     const entry = new DataView(new ArrayBuffer(this.#size));

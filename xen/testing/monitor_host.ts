@@ -33,6 +33,8 @@ export type Answer = readonly [vcpu: number, flags: number];
 export class MonitorHost {
   readonly calls: string[] = [];
   readonly answers: Answer[] = [];
+  /** How often the other side has sent a channel event */
+  notified = 0;
   /** Where each answer has its virtual CPU go on, if it says so */
   readonly ips: bigint[] = [];
   /** Raw `struct hvm_hw_cpu` of every virtual CPU */
@@ -115,6 +117,7 @@ export class MonitorHost {
   }
 
   #takeAnswers(): void {
+    this.notified++;
     while (this.#ring.getUint32(vmEventRing.rsp_prod, true) !== this.#taken) {
       const at = this.#entryAt(this.#taken++);
       const read = (field: number) => this.#ring.getUint32(at + field, true);
