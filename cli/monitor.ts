@@ -348,9 +348,18 @@ async function guardLiving(
     ended.abort();
     // A suspended guest may run on, here or elsewhere: it goes as it came
     if (gone !== undefined && gone !== "suspend") journal.clear();
-    else if (isArmed) {
-      disarm(guard, guest, output, gone === undefined);
-    } else guard.disarm();
+    else {
+      try {
+        if (isArmed) disarm(guard, guest, output, gone === undefined);
+        else guard.disarm();
+      } catch (error) {
+        const reason = lifecycle.endOf(domain);
+        const isDead = reason !== undefined && reason !== "suspend";
+        if (!isDead && !saysGone(error)) throw error;
+        // A guest that died meanwhile has nothing to be undone
+        journal.clear();
+      }
+    }
   }
   return gone === undefined ? "stopped" : { reason: gone };
 }
@@ -454,26 +463,21 @@ function disarm(
   output: Output,
   runs: boolean,
 ): void {
-  try {
-    const undone = guard.disarm();
-    const { id, name } = guest.domain;
-    const stuck = guest.stuck === 0
-      ? ""
-      : `; ${guest.stuck} stay read-only, since Xen refuses to change them`;
-    const rest = guest.pausedForAttack
-      ? `; ${name} stays paused because of the attack, to let it run: xl unpause ${id}`
-      : runs
-      ? `; ${name} runs on`
-      : "";
-    output.print(guest.domain, {
-      type: "notice",
-      text: (undone === undefined
-        ? `guarding has ended after ${guard.passes} passes`
-        : `protection is off, ${undone}`) +
-        `${stuck}${rest}`,
-    });
-  } catch (error) {
-    // A guest that died meanwhile has nothing to be undone
-    if (!saysGone(error)) throw error;
-  }
+  const undone = guard.disarm();
+  const { id, name } = guest.domain;
+  const stuck = guest.stuck === 0
+    ? ""
+    : `; ${guest.stuck} stay read-only, since Xen refuses to change them`;
+  const rest = guest.pausedForAttack
+    ? `; ${name} stays paused because of the attack, to let it run: xl unpause ${id}`
+    : runs
+    ? `; ${name} runs on`
+    : "";
+  output.print(guest.domain, {
+    type: "notice",
+    text: (undone === undefined
+      ? `guarding has ended after ${guard.passes} passes`
+      : `protection is off, ${undone}`) +
+      `${stuck}${rest}`,
+  });
 }

@@ -5,11 +5,16 @@ import { assertGuests } from "./support/assert_guests.ts";
 import { crashingKernel } from "./support/crashing_kernel.ts";
 import { freshGuest } from "./support/fresh_guest.ts";
 import { hasJournal } from "./support/has_journal.ts";
+import { leftFiles } from "./support/left_files.ts";
+import { LONG } from "./support/long.ts";
 import { Monitor } from "./support/monitor.ts";
 import { putBytes } from "./support/put_bytes.ts";
 import { startLab } from "./support/start_lab.ts";
 
 const GUARD = ["--dom", "simpleos"];
+/** Guests that are destroyed at random, and when at the latest, microseconds */
+const DESTROYED = LONG ? 20 : 2;
+const LAST_DESTROY_US = 1_500_000;
 /** How long a monitor waits for a guest that crashed, ms, and something more. */
 const REBOOT_LIMIT = 60_000 + 60_000;
 
@@ -99,6 +104,25 @@ Deno.test("the life of a guarded guest", async (t) => {
       await assertGuests(lab);
     });
   }
+
+  await t.step(
+    "guests that are destroyed while they are armed leave nothing",
+    async () => {
+      for (let run = 0; run < DESTROYED; run++) {
+        await using fresh = await freshGuest(lab, { type: "pvh" });
+        const { domid } = fresh;
+        await using monitor = await Monitor.start(lab, ...GUARD);
+        // It arms then
+        await monitor.notice(/fault channel/);
+        const us = Math.floor(Math.random() * LAST_DESTROY_US);
+        await lab.run(`usleep ${us} && xl destroy simpleos`);
+        const { code, stderr } = await monitor.ended();
+        assertEquals([code, stderr], [0, ""], `after ${us / 1000} ms`);
+        assertEquals(await leftFiles(lab, domid), [], `after ${us / 1000} ms`);
+        await assertGuests(lab);
+      }
+    },
+  );
 
   await t.step("a paused guest that is destroyed leaves nothing", async () => {
     await using fresh = await freshGuest(lab);

@@ -18,6 +18,7 @@ const MAX_HVM_CPU = 4096;
 /** Error numbers (errno.h) for what Xen tells without one */
 const ENOMEM = 12;
 const EINVAL = 22;
+const ESRCH = 3;
 
 /** The thread's error number after a library call that failed. */
 export function errno(libraries: Libraries): number {
@@ -455,21 +456,26 @@ export class XenControl implements Disposable {
   /**
    * Raw `struct hvm_hw_cpu` of a virtual CPU of a PVH or HVM guest.
    *
-   * @throws {XenError} If Xen refuses
+   * @throws {XenError} If Xen refuses: ESRCH also of a domain that is dying
    */
   hvmCpu(domain: number, vcpu: number): DataView<ArrayBuffer> {
     const buffer = new Uint8Array(MAX_HVM_CPU);
-    this.#check(
-      "xc_domain_hvm_getcontext_partial",
-      this.#library.symbols.xc_domain_hvm_getcontext_partial(
-        this.#handle,
-        domain,
-        hvmCpu.code,
-        vcpu,
-        buffer,
-        MAX_HVM_CPU,
-      ),
+    const call = "xc_domain_hvm_getcontext_partial";
+    const result = this.#library.symbols[call](
+      this.#handle,
+      domain,
+      hvmCpu.code,
+      vcpu,
+      buffer,
+      MAX_HVM_CPU,
     );
+    try {
+      this.#check(call, result);
+    } catch (error) {
+      // It says so of one that dies, and else of nothing that is asked here
+      const dies = error instanceof XenError && error.code === "EINVAL";
+      throw dies ? new XenError(call, ESRCH) : error;
+    }
     return new DataView(buffer.buffer);
   }
 

@@ -244,6 +244,12 @@ Deno.test("the processor of a guest with hardware virtualization is asked for by
   assertEquals(view.getUint8(hvmCpu.msr_cstar), 0x60 + hvmCpu.code + 1);
 });
 
+Deno.test("the processor of a guest that is dying is gone", () => {
+  using control = new XenControl(libraries, [paths.current]);
+  const error = assertThrows(() => control.hvmCpu(9, 0), XenError);
+  assertEquals(error.code, "ESRCH");
+});
+
 Deno.test("an address is translated, and one that nothing is mapped to is not", () => {
   using control = new XenControl(libraries, [paths.current]);
   assertEquals(
