@@ -349,16 +349,10 @@ async function guardLiving(
     // A suspended guest may run on, here or elsewhere: it goes as it came
     if (gone !== undefined && gone !== "suspend") journal.clear();
     else {
-      try {
+      undo(session, domain, journal, () => {
         if (isArmed) disarm(guard, guest, output, gone === undefined);
         else guard.disarm();
-      } catch (error) {
-        const reason = lifecycle.endOf(domain);
-        const isDead = reason !== undefined && reason !== "suspend";
-        if (!isDead && !saysGone(error)) throw error;
-        // A guest that died meanwhile has nothing to be undone
-        journal.clear();
-      }
+      });
     }
   }
   return gone === undefined ? "stopped" : { reason: gone };
@@ -454,6 +448,23 @@ async function runPasses(
     const rest = REST * (performance.now() - start);
     const pause = guard.booted ? interval : BOOT_INTERVAL;
     await sleeper.sleep(Math.max(pause, Math.min(rest, MAX_REST)));
+  }
+}
+
+/** Undoes what was done to a guest, unless it has died meanwhile. */
+function undo(
+  { lifecycle }: Session,
+  domain: Domain,
+  journal: Journal,
+  disarm: () => void,
+): void {
+  try {
+    disarm();
+  } catch (error) {
+    const reason = lifecycle.endOf(domain);
+    const isDead = reason !== undefined && reason !== "suspend";
+    if (!isDead && !saysGone(error)) throw error;
+    journal.clear();
   }
 }
 
