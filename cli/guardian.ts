@@ -32,7 +32,7 @@ export async function guardian(word = ""): Promise<number> {
   using host = openHost();
   if (host === undefined) return 2;
   console.log(READY);
-  using watchdog = new Watchdog(
+  const watchdog = new Watchdog(
     () => cpuTime(host.libraries, monitor),
     (silence) => {
       // Orphans get another parent
@@ -78,7 +78,8 @@ function openHost(): XenHost | undefined {
 /**
  * Reads what the monitor says until it is gone.
  *
- * @param watchdog Gets its signs while its guest may wait for it
+ * @param watchdog Gets its signs while its guest may wait for it, until it is
+ *   gone
  * @returns The domain that it guarded then, if there is one, and whether it had
  *   made it
  */
@@ -86,6 +87,7 @@ async function lastGuarded(
   word: string,
   watchdog: Watchdog,
 ): Promise<{ id: number; isNew: boolean } | undefined> {
+  using _watching = watchdog;
   let guarded = word;
   let rest = "";
   const input = Deno.stdin.readable.pipeThrough(new TextDecoderStream());
@@ -101,7 +103,6 @@ async function lastGuarded(
       }
     }
   }
-  watchdog.rest();
   const isNew = guarded.endsWith(NEW);
   const id = parseInt(guarded);
   return Number.isInteger(id) ? { id, isNew } : undefined;

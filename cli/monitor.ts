@@ -347,7 +347,7 @@ async function guardLiving(
   } finally {
     ended.abort();
     // A suspended guest may run on, here or elsewhere: it goes as it came
-    if (gone !== undefined && gone !== "suspend") journal.clear();
+    if (isDead(gone)) journal.clear();
     else {
       undo(session, domain, journal, () => {
         if (isArmed) disarm(guard, guest, output, gone === undefined);
@@ -451,6 +451,11 @@ async function runPasses(
   }
 }
 
+/** Whether what `Lifecycle.endOf` says is the end of a guest for good. */
+function isDead(reason: string | undefined): boolean {
+  return reason !== undefined && reason !== "suspend";
+}
+
 /** Undoes what was done to a guest, unless it has died meanwhile. */
 function undo(
   { lifecycle }: Session,
@@ -461,9 +466,7 @@ function undo(
   try {
     disarm();
   } catch (error) {
-    const reason = lifecycle.endOf(domain);
-    const isDead = reason !== undefined && reason !== "suspend";
-    if (!isDead && !saysGone(error)) throw error;
+    if (!isDead(lifecycle.endOf(domain)) && !saysGone(error)) throw error;
     journal.clear();
   }
 }

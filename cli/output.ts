@@ -38,10 +38,9 @@ export class Output {
 
   /** What is printed, and what is logged. */
   #texts(event: MonitorEvent): readonly [string, string] {
-    const printed = this.#json
-      ? renderJson(event)
-      : renderText(event, this.#color);
-    return [printed, renderText(event, false)];
+    const plain = renderText(event, false);
+    if (this.#json) return [renderJson(event), plain];
+    return [this.#color ? renderText(event, true) : plain, plain];
   }
 
   /** Prints a line as it is. */

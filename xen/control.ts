@@ -469,13 +469,11 @@ export class XenControl implements Disposable {
       buffer,
       MAX_HVM_CPU,
     );
-    try {
-      this.#check(call, result);
-    } catch (error) {
-      // It says so of one that dies, and else of nothing that is asked here
-      const dies = error instanceof XenError && error.code === "EINVAL";
-      throw dies ? new XenError(call, ESRCH) : error;
+    // It says so of one that dies, and else of nothing that is asked here
+    if (result < 0 && errno(this.#libraries) === EINVAL) {
+      throw new XenError(call, ESRCH);
     }
+    this.#check(call, result);
     return new DataView(buffer.buffer);
   }
 
