@@ -1,5 +1,5 @@
 import type { SymbolTable } from "../guestos/symbol_table.ts";
-import type { Mapped, NotMapped } from "../xen/page_walk.ts";
+import type { Mapped, NotMapped, WalkStep } from "../xen/page_walk.ts";
 import { covers } from "./covers.ts";
 import type {
   Detector,
@@ -23,6 +23,8 @@ interface Baseline {
   readonly region: TrustedRegion;
   /** By page; none for a page that was not mapped */
   readonly frames: readonly (bigint | undefined)[];
+  /** By page, the entries of large pages */
+  readonly large: ReadonlyMap<number, bigint>;
   /** What was looked at last, and had nothing to tell */
   right?: readonly (Mapped | NotMapped)[];
 }
@@ -60,14 +62,21 @@ export class KernelMapping implements Detector {
   ) {
     this.#guest = guest;
     this.#symbols = symbols;
-    this.#baselines = regions.map((region) => ({
-      region,
-      frames: guest.walks(region.start, region.size).map((walk, page) =>
-        walk.kind === "mapped"
-          ? moved.get(region.start + BigInt(page * PAGE_SIZE)) ?? walk.frame
-          : undefined
-      ),
-    }));
+    this.#baselines = regions.map((region) => {
+      const walks = guest.walks(region.start, region.size);
+      return {
+        region,
+        frames: walks.map((walk, page) =>
+          walk.kind === "mapped"
+            ? moved.get(region.start + BigInt(page * PAGE_SIZE)) ?? walk.frame
+            : undefined
+        ),
+        large: new Map(
+          [...walks.entries()].filter(([, walk]) => isLarge(walk))
+            .map(([page, { steps }]) => [page, steps.at(-1)!.entry]),
+        ),
+      };
+    });
   }
 
   *check(): Generator<Finding | Unreadable> {
@@ -81,23 +90,31 @@ export class KernelMapping implements Detector {
     }
   }
 
-  /** A large page serves others as well: its entry is left alone. */
+  /**
+   * A large page serves others as well: its entry permits what it did when
+   * xkmon armed, if it was one then and leads where it led, or is left alone.
+   */
   remedy({ rule, drift, address }: Finding): Remedy | undefined {
     if (rule.id !== this.rule.id || drift === undefined) return undefined;
     const baseline = this.#baselines.find(({ region }) =>
       covers(region, address)
     );
     if (baseline === undefined) return undefined;
-    const { region, frames } = baseline;
+    const { region, frames, large } = baseline;
     return (guest) => {
       const walks = this.#guest.walks(region.start, region.size);
+      let last: WalkStep | undefined;
       for (const [page, walk] of walks.entries()) {
         const wrong = judgePage(region, frames[page], walk) !== undefined;
-        if (!wrong || walk.kind !== "mapped" || walk.pageSize !== PAGE_SIZE) {
-          continue;
-        }
-        const entry = rightEntry(region, frames[page], walk);
-        guest.writeEntries([{ ...walk.steps.at(-1)!, entry }]);
+        if (!wrong || walk.kind !== "mapped") continue;
+        const entry = isLarge(walk)
+          ? rightLargeEntry(frames[page], large.get(page), walk)
+          : rightEntry(region, frames[page], walk);
+        const step = walk.steps.at(-1)!;
+        const isNext = step.table !== last?.table || step.index !== last.index;
+        if (entry === undefined || !isNext) continue;
+        guest.writeEntries([{ ...step, entry }]);
+        last = step;
       }
     };
   }
@@ -136,6 +153,21 @@ export class KernelMapping implements Detector {
       };
     });
   }
+}
+
+function isLarge(walk: Mapped | NotMapped): boolean {
+  return walk.kind === "mapped" && walk.pageSize !== PAGE_SIZE;
+}
+
+/** The entry of a large page as it must be, if that is known. */
+function rightLargeEntry(
+  frame: bigint | undefined,
+  before: bigint | undefined,
+  { steps, frame: now }: Mapped,
+): bigint | undefined {
+  if (before === undefined || now !== frame) return undefined;
+  const permissions = WRITABLE | NO_EXECUTE;
+  return steps.at(-1)!.entry & ~permissions | before & permissions;
 }
 
 /** The last entry of a page as it must be. */

@@ -27,8 +27,13 @@ class RememberingGuest extends KernelGuest {
   }
 }
 
+/** @param makeSo Makes the guest what it is before anything is trusted */
 function setUp(
-  { writable = false, moved }: { writable?: boolean; moved?: PageFrames } = {},
+  { writable = false, moved, makeSo = () => {} }: {
+    writable?: boolean;
+    moved?: PageFrames;
+    makeSo?: (guest: RememberingGuest) => void;
+  } = {},
 ) {
   const guest = new RememberingGuest();
   guest.mapAs(TEXT, new Uint8Array(4 * 4096), { executable: true });
@@ -43,6 +48,7 @@ function setUp(
       writable,
     },
   ] as const;
+  makeSo(guest);
   const symbols = new SymbolTable([
     { name: "_text", address: TEXT, size: 4 * 4096 },
     { name: "rodata", address: DATA, size: 4 * 4096 },
@@ -248,15 +254,40 @@ Deno.test("data that the kernel keeps writable stays so when it is put back", ()
   assertEquals(guest.entry(DATA) & NO_EXECUTE, NO_EXECUTE);
 });
 
-Deno.test("the entry of a large page is left alone", () => {
-  const { guest, mapping, set } = setUp();
-  set(TEXT, WRITABLE);
-  const [told] = mapping.check();
+/** The pages of a region are parts of large ones from now on. */
+function makeLarge(guest: RememberingGuest) {
   const walks = guest.walks.bind(guest);
   guest.walks = (start, size) =>
     walks(start, size).map((walk) =>
       walk.kind === "mapped" ? { ...walk, pageSize: 0x20_0000 } : walk
     );
+}
+
+Deno.test("the entry of a large page permits again what it did", () => {
+  const { guest, mapping, look, set } = setUp({ makeSo: makeLarge });
+  const before = guest.entry(TEXT);
+  set(TEXT, WRITABLE);
+  const [told] = mapping.check();
+  mapping.remedy(told as Finding)!(guest);
+  assertEquals(guest.entry(TEXT), before);
+  assertEquals(look(), []);
+});
+
+Deno.test("the entry of a large page that leads elsewhere is left alone", () => {
+  const { guest, mapping, set } = setUp({ makeSo: makeLarge });
+  guest.setEntry(TEXT, guest.entry(DATA));
+  set(TEXT, WRITABLE);
+  const before = guest.entry(TEXT);
+  const [told] = mapping.check();
+  mapping.remedy(told as Finding)!(guest);
+  assertEquals(guest.entry(TEXT), before);
+});
+
+Deno.test("the entry of a page that is large only since then is left alone", () => {
+  const { guest, mapping, set } = setUp();
+  set(TEXT, WRITABLE);
+  const [told] = mapping.check();
+  makeLarge(guest);
   mapping.remedy(told as Finding)!(guest);
   assertEquals(guest.entry(TEXT) & WRITABLE, WRITABLE);
 });
