@@ -56,6 +56,8 @@ const SECOND = 1000;
 /** What is told of means that work less well than they did. */
 const WEAKENED: Readonly<Record<Weakened, string>> = {
   log: "everything is compared at each pass from now on",
+  pages:
+    "writes to some pages were not stopped, but are found at the next pass",
   tables: "changes of page tables are not stopped, but found at the next pass",
   text: "writes to the kernel's code are not stopped, but found at the next " +
     "pass",

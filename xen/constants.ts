@@ -11,6 +11,7 @@ export const constants = {
   /** Hypercall numbers (public/xen.h) */
   __HYPERVISOR_mmu_update: 1,
   __HYPERVISOR_multicall: 13,
+  __HYPERVISOR_hvm_op: 34,
 
   /** Command of `mmu_update` that keeps accessed and dirty bits */
   MMU_PT_UPDATE_PRESERVE_AD: 2,
@@ -27,6 +28,8 @@ export const constants = {
   HVMMEM_ram_rw: 0,
   HVMMEM_ram_ro: 1,
   HVMMEM_ioreq_server: 4,
+  /** Command of `hvm_op` that tells the type of a page (ibid.) */
+  HVMOP_get_mem_type: 15,
   /** Which accesses it gets, and that none is buffered (public/hvm/dm_op.h) */
   XEN_DMOP_IOREQ_MEM_ACCESS_WRITE: 2,
   HVM_IOREQSRV_BUFIOREQ_OFF: 0,

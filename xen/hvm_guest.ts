@@ -1,5 +1,6 @@
 import type { HvmCpuState } from "../guestos/cpu_state.ts";
 import { DomainGuest } from "./domain_guest.ts";
+import { memoryTypes } from "./device_model.ts";
 import { DirtyLog, endDirtyLog } from "./dirty_log.ts";
 import type { Domain } from "./domains.ts";
 import { endWriteGate } from "./end_write_gate.ts";
@@ -32,6 +33,8 @@ import { RegisterWatch } from "./register_watch.ts";
 import { WriteTrap } from "./write_trap.ts";
 
 const CR4_LA57 = 1n << 12n;
+/** How long more pages are not told of that came in the place of closed ones, ms */
+const TELL_REPLACED = 60_000;
 
 /** Paging levels of a kernel, as its first virtual CPU has them. */
 function levelsOf(host: XenHost, { id, name }: Domain): Levels {
@@ -70,7 +73,9 @@ export class HvmGuest extends DomainGuest<HvmCpuState> {
   #dirtyLog: DirtyLog | undefined;
   /** Tells whether the log of its writes is ours, if there is one */
   #witness: bigint | undefined;
-  #logListener: WeakenedListener | undefined;
+  #listener: WeakenedListener | undefined;
+  /** When pages were last told of that came in the place of closed ones, ms */
+  #toldReplaced = -Infinity;
 
   /**
    * @param journal Where changes to the guest are noted before they are made;
@@ -109,7 +114,7 @@ export class HvmGuest extends DomainGuest<HvmCpuState> {
     if (lost === undefined) return;
     this.assertAlive();
     this.#forgetLog();
-    this.#logListener?.weakened("log", lost);
+    this.#listener?.weakened("log", lost);
   }
 
   /**
@@ -120,8 +125,52 @@ export class HvmGuest extends DomainGuest<HvmCpuState> {
    */
   #findReplaced(full: boolean): void {
     const pages = this.pageCount();
-    if (full || pages !== this.#pages) this.forgetMappings();
+    if (!full && pages === this.#pages) return;
     this.#pages = pages;
+    this.forgetMappings();
+    this.#closeReplaced();
+  }
+
+  /** A page that came in the place of a closed one is an ordinary one. */
+  #closeReplaced(): void {
+    try {
+      const replaced = (this.#trap?.closeReplaced() ?? 0) +
+        this.#setReplaced(this.#gated, "gated") +
+        this.#setReplaced(this.#readOnly, "readOnly");
+      if (replaced === 0) return;
+      this.#tellReplaced(
+        `the guest had Xen replace guarded pages (${replaced}); what came in ` +
+          "their place is guarded now",
+      );
+    } catch (error) {
+      if (!(error instanceof XenError)) throw error;
+      this.assertAlive();
+      // Given back in that moment: it is looked for when there is one again
+      this.#tellReplaced(error.message);
+    }
+  }
+
+  /** Changes those of the frames that are ordinary memory; says how many. */
+  #setReplaced(
+    frames: readonly bigint[],
+    type: "gated" | "readOnly",
+  ): number {
+    if (frames.length === 0) return 0;
+    const { hypercalls, deviceModel } = this.host;
+    const types = hypercalls.memoryTypes(this.domain.id, frames);
+    const replaced = frames.filter((_, index) =>
+      types[index] === memoryTypes.writable
+    );
+    deviceModel.setMemoryType(this.domain.id, replaced, type);
+    return replaced.length;
+  }
+
+  /** A guest can do so all the time. */
+  #tellReplaced(text: string): void {
+    const now = performance.now();
+    if (now - this.#toldReplaced < TELL_REPLACED) return;
+    this.#toldReplaced = now;
+    this.#listener?.weakened("pages", text);
   }
 
   /** Why there is no log of its writes any more, if there was one. */
@@ -183,6 +232,7 @@ export class HvmGuest extends DomainGuest<HvmCpuState> {
     if (this.#loop === undefined) {
       return { rungs, entries: 0, registers: false };
     }
+    this.#listener = listener;
     const unwatched = this.#refusal(() => this.#watchRegisters(listener));
     let unstopped: string | undefined;
     let cannotTrap = false;
@@ -232,7 +282,7 @@ export class HvmGuest extends DomainGuest<HvmCpuState> {
       case "gate":
         return this.#gateWrites(ranges, listener);
       case "dirty":
-        return this.#logWrites(ranges, listener);
+        return this.#logWrites(ranges);
     }
   }
 
@@ -360,10 +410,7 @@ export class HvmGuest extends DomainGuest<HvmCpuState> {
     deviceModel.setMemoryType(this.domain.id, frames, "readOnly");
   }
 
-  #logWrites(
-    ranges: readonly InvariantRange[],
-    listener: GuestListener,
-  ): void {
+  #logWrites(ranges: readonly InvariantRange[]): void {
     const { host, domain } = this;
     this.#dirtyLog = new DirtyLog(
       host,
@@ -374,7 +421,6 @@ export class HvmGuest extends DomainGuest<HvmCpuState> {
         this.note();
       },
     );
-    this.#logListener = listener;
     this.writeLog = this.#dirtyLog;
   }
 

@@ -389,6 +389,56 @@ Deno.test("a page that is trapped is written to again when the guest is unprotec
   assertEquals(calls, [`r-x ${frame}`, `rwx ${frame}`]);
 });
 
+Deno.test("a page that came in the place of a trapped one is trapped, which is told once a minute", () => {
+  using setting = new Setting();
+  const { monitor, guest: open } = watched(setting);
+  const { frame, xen } = setting;
+  const guest = open();
+  const told: string[][] = [];
+  const listener = {
+    ...LISTENER,
+    weakened: (...what: string[]) => void told.push(what),
+  };
+  guest.protect([REGION], listener);
+  monitor.calls.length = 0;
+  const replace = () => monitor.accesses.set(frame, 7);
+  replace();
+  guest.refresh();
+  // Nobody looks where no page came or went
+  assertEquals(monitor.calls, []);
+  xen.pages++;
+  guest.refresh();
+  assertEquals(monitor.calls, [`r-x ${frame}`]);
+  replace();
+  guest.refresh(true);
+  assertEquals(monitor.calls, [`r-x ${frame}`, `r-x ${frame}`]);
+  assertEquals(told, [[
+    "pages",
+    "the guest had Xen replace guarded pages (1); what came in their place " +
+    "is guarded now",
+  ]]);
+});
+
+Deno.test("a page that is given back while it is to be trapped ends nothing", () => {
+  using setting = new Setting();
+  const { monitor, guest: open } = watched(setting);
+  const { frame } = setting;
+  const guest = open();
+  const told: string[] = [];
+  const listener = {
+    ...LISTENER,
+    weakened: (what: string) => void told.push(what),
+  };
+  guest.protect([REGION], listener);
+  monitor.accesses.set(frame, 7);
+  monitor.refused.set(`r-x ${frame}`, ESRCH);
+  guest.refresh(true);
+  assertEquals(told, ["pages"]);
+  monitor.refused.clear();
+  guest.refresh(true);
+  assertEquals(monitor.accesses.get(frame), 5);
+});
+
 /** A guest of three pages whose writes are logged, and what is told of that. */
 function logged(setting: Setting) {
   const { machine, xen } = setting;

@@ -2,7 +2,12 @@ import { constants } from "./constants.ts";
 import { XenError } from "./errors.ts";
 import { errno } from "./control.ts";
 import type { HypercallBuffer } from "./hypercall_buffer.ts";
-import { mmuUpdate, multicallEntry, PAGE_SIZE } from "./layouts.ts";
+import {
+  hvmGetMemType,
+  mmuUpdate,
+  multicallEntry,
+  PAGE_SIZE,
+} from "./layouts.ts";
 import type { Libraries } from "./libraries.ts";
 
 /** Keeps accessed and dirty bits */
@@ -10,6 +15,8 @@ const PRESERVE_AD = BigInt(constants.MMU_PT_UPDATE_PRESERVE_AD);
 
 /** Requests that fit into the buffer */
 const MAX_REQUESTS = PAGE_SIZE / mmuUpdate.size;
+/** Hypercalls of one multicall; each may have an argument in the buffer */
+const MAX_CALLS = PAGE_SIZE / multicallEntry.size;
 
 /** A new value for an entry of a guest's page table. */
 export interface EntryUpdate {
@@ -67,25 +74,31 @@ export class Hypercalls implements Disposable {
     };
   }
 
-  #hypercall(op: number, args: readonly bigint[]): bigint {
+  /**
+   * @param calls Arguments of each call
+   * @returns What each call returned
+   */
+  #hypercalls(op: number, calls: readonly (readonly bigint[])[]): bigint[] {
     const { address, bytes } = this.#call;
     const view = new DataView(bytes.buffer);
-    view.setBigUint64(multicallEntry.op, BigInt(op), true);
-    for (let index = 0; index < 6; index++) {
-      view.setBigUint64(
-        multicallEntry.args + 8 * index,
-        args[index] ?? 0n,
-        true,
-      );
-    }
+    calls.forEach((args, call) => {
+      const at = call * multicallEntry.size;
+      view.setBigUint64(at + multicallEntry.op, BigInt(op), true);
+      for (let index = 0; index < 6; index++) {
+        const place = at + multicallEntry.args + 8 * index;
+        view.setBigUint64(place, args[index] ?? 0n, true);
+      }
+    });
     const result = this.#libraries.call.symbols.xencall2(
       this.#handle,
       constants.__HYPERVISOR_multicall,
       address,
-      1n,
+      BigInt(calls.length),
     );
     if (result < 0) throw new XenError("multicall", errno(this.#libraries));
-    return view.getBigInt64(multicallEntry.result, true);
+    return calls.map((_, call) =>
+      view.getBigInt64(call * multicallEntry.size + multicallEntry.result, true)
+    );
   }
 
   /**
@@ -116,14 +129,45 @@ export class Hypercalls implements Disposable {
         );
         view.setBigUint64(at + mmuUpdate.val, entry, true);
       });
-      const result = this.#hypercall(constants.__HYPERVISOR_mmu_update, [
+      const [result] = this.#hypercalls(constants.__HYPERVISOR_mmu_update, [[
         this.#requests.address,
         BigInt(batch.length),
         0n,
         subject,
-      ]);
-      if (result < 0n) throw new XenError("mmu_update", Number(-result));
+      ]]);
+      if (result! < 0n) throw new XenError("mmu_update", Number(-result!));
     }
+  }
+
+  /**
+   * What pages are to a PVH or HVM guest: `HVMMEM_*`.
+   *
+   * @param domain Domain id
+   * @param frames Guest frames, any number
+   * @returns One for each frame, in order
+   * @throws {XenError} If Xen refuses one: EINVAL for a PV guest, ESRCH if there
+   *   is no such domain
+   */
+  memoryTypes(domain: number, frames: readonly bigint[]): number[] {
+    const view = new DataView(this.#requests.bytes.buffer);
+    const types: number[] = [];
+    for (let from = 0; from < frames.length; from += MAX_CALLS) {
+      const batch = frames.slice(from, from + MAX_CALLS);
+      const calls = batch.map((frame, call) => {
+        const at = call * hvmGetMemType.size;
+        view.setUint16(at + hvmGetMemType.domid, domain, true);
+        view.setBigUint64(at + hvmGetMemType.pfn, frame, true);
+        const address = this.#requests.address + BigInt(at);
+        return [BigInt(constants.HVMOP_get_mem_type), address];
+      });
+      const results = this.#hypercalls(constants.__HYPERVISOR_hvm_op, calls);
+      for (const [call, result] of results.entries()) {
+        if (result < 0n) throw new XenError("hvm_op", Number(-result));
+        const at = call * hvmGetMemType.size + hvmGetMemType.mem_type;
+        types.push(view.getUint16(at, true));
+      }
+    }
+    return types;
   }
 
   [Symbol.dispose](): void {

@@ -18,18 +18,21 @@ interface Request {
   readonly updates: [bigint, bigint][];
 }
 
+/** A page that the program has allocated. */
+function pageAt(address: bigint): DataView {
+  return new DataView(
+    Deno.UnsafePointerView.getArrayBuffer(
+      Deno.UnsafePointer.create(address)!,
+      4096,
+    ),
+  );
+}
+
 /** A libxencall that keeps what it is asked for and answers with a number. */
 function fakeXencall(answer = 0n) {
   const requests: Request[] = [];
   const pages: ArrayBuffer[] = [];
   let allocated = 0;
-  const pageAt = (address: bigint) =>
-    new DataView(
-      Deno.UnsafePointerView.getArrayBuffer(
-        Deno.UnsafePointer.create(address)!,
-        4096,
-      ),
-    );
   const symbols: Partial<Libraries["call"]["symbols"]> = {
     xencall_open: () => Deno.UnsafePointer.create(1n),
     xencall_close: () => 0,
@@ -108,6 +111,46 @@ Deno.test("more updates than fit at once are made in parts", () => {
   assertEquals(
     requests.flatMap(({ updates }) => updates.map(([, entry]) => entry)),
     updates.map(({ entry }) => entry),
+  );
+});
+
+Deno.test("types of pages are asked for, many at once", () => {
+  const asked: (readonly number[])[] = [];
+  const { libraries } = fakeXencall();
+  Object.assign(libraries.call.symbols, {
+    xencall2: (_: unknown, multicall: number, entry: bigint, calls: bigint) => {
+      assertEquals(multicall, 13);
+      const list = pageAt(BigInt(entry));
+      for (let call = 0; call < Number(calls); call++) {
+        const at = 64 * call;
+        assertEquals(list.getBigUint64(at, true), 34n);
+        assertEquals(list.getBigUint64(at + 16, true), 15n);
+        const argument = new DataView(
+          Deno.UnsafePointerView.getArrayBuffer(
+            Deno.UnsafePointer.create(list.getBigUint64(at + 24, true))!,
+            16,
+          ),
+        );
+        const frame = Number(argument.getBigUint64(8, true));
+        asked.push([argument.getUint16(0, true), frame]);
+        argument.setUint16(2, frame % 5, true);
+        list.setBigInt64(at + 8, frame === 200 ? -BigInt(EINVAL) : 0n, true);
+      }
+      return 0;
+    },
+  });
+  using hypercalls = new Hypercalls(libraries);
+  const frames = Array.from({ length: 150 }, (_, frame) => frame);
+  assertEquals(
+    hypercalls.memoryTypes(DOMAIN, frames.map(BigInt)),
+    frames.map((frame) => frame % 5),
+  );
+  assertEquals(asked, frames.map((frame) => [DOMAIN, frame]));
+  assertEquals(hypercalls.memoryTypes(DOMAIN, []), []);
+  assertThrows(
+    () => hypercalls.memoryTypes(DOMAIN, [200n]),
+    XenError,
+    "EINVAL",
   );
 });
 

@@ -128,6 +128,14 @@ export const mmuUpdate = {
   val: 8, // u64, new entry
 } as const;
 
+/** `struct xen_hvm_get_mem_type` (public/hvm/hvm_op.h), 4.14 to 4.22 */
+export const hvmGetMemType = {
+  size: 16,
+  domid: 0, // u16
+  mem_type: 2, // u16, what Xen answers
+  pfn: 8, // u64
+} as const;
+
 /** `struct multicall_entry` (public/xen.h), 4.14 to 4.22 */
 export const multicallEntry = {
   size: 64,

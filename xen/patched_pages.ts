@@ -83,13 +83,18 @@ export class PatchedPages {
     return this.#pages.has(frame);
   }
 
+  /** Whether the kernel may write to all of them for a while. */
+  get areOpen(): boolean {
+    return this.#closing !== undefined;
+  }
+
   /**
    * Judges a write to one of the pages.
    *
    * @returns The answer, or what is to be stopped
    */
   judge(event: MemoryEvent): "go on" | "discard" | RoguePart | undefined {
-    if (this.#closing !== undefined) return "go on";
+    if (this.areOpen) return "go on";
     const { ip, inWalk, address = KERNEL_HALF } = event;
     // No kernel has its page tables there
     if (address >= KERNEL_HALF || inWalk) return undefined;

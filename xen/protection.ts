@@ -113,11 +113,12 @@ export interface TableLoad {
  * pass instead of being known from a log.
  *
  * - `log`: which pages are written to
+ * - `pages`: writes to some pages, until they were closed again
  * - `tables`: changes of page tables on the way to pages
  * - `text`: writes to code that the kernel itself writes to
  * - `registers`: loads of descriptor tables
  */
-export type Weakened = "log" | "tables" | "text" | "registers";
+export type Weakened = "log" | "pages" | "tables" | "text" | "registers";
 
 /** Who is told of what works less well than it did. */
 export interface WeakenedListener {

@@ -1,3 +1,4 @@
+import { constants } from "./constants.ts";
 import { EventRate } from "./event_rate.ts";
 import type { XenHost } from "./host.ts";
 import { markEntry } from "./mark_entry.ts";
@@ -105,6 +106,23 @@ export class WriteTrap implements EventListener {
     control.setAccess(this.#domain, [...pages, ...this.#tables], "r-x");
     this.#patched.closed(patched);
     this.#open(before.filter((table) => !entries.isTable(table)));
+  }
+
+  /**
+   * Closes the pages and tables that are open though nobody opened them: those
+   * that came in the place of trapped ones.
+   *
+   * @returns How many
+   * @throws {XenError} If Xen refuses
+   */
+  closeReplaced(): number {
+    const { control } = this.#host;
+    const replaced = [...this.#pages, ...this.#tables].filter((frame) =>
+      !(this.#patched.areOpen && this.#patched.has(frame)) &&
+      control.access(this.#domain, frame) === constants.XENMEM_access_rwx
+    );
+    if (replaced.length > 0) control.setAccess(this.#domain, replaced, "r-x");
+    return replaced.length;
   }
 
   /** Frames of page tables that are trapped as such. */

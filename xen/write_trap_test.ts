@@ -204,6 +204,22 @@ Deno.test("a guest that writes without end waits longer, and is answered in the 
   );
 });
 
+Deno.test("pages that came in the place of trapped ones are closed, and no others", () => {
+  const { xen, events, trap } = setUp();
+  using _events = events;
+  trap.close([5n, 6n]);
+  xen.calls.length = 0;
+  assertEquals(trap.closeReplaced(), 0);
+  assertEquals(xen.calls, []);
+  xen.accesses.set(FRAME, constants.XENMEM_access_rwx);
+  xen.accesses.set(6n, constants.XENMEM_access_rwx);
+  // Given back, and nothing came in its place
+  xen.accesses.delete(5n);
+  xen.accesses.set(7n, constants.XENMEM_access_rwx);
+  assertEquals(trap.closeReplaced(), 2);
+  assertEquals(xen.calls, [`r-x ${FRAME},6`]);
+});
+
 Deno.test("pages are opened, also those of a guest that is gone", () => {
   const xen = new MonitorHost();
   openTrap(xen.host, DOMAIN.id, [FRAME, 5n]);

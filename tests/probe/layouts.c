@@ -195,6 +195,13 @@ int main(void)
 	OFFSET(struct trap_info, address);
 	end();
 
+	begin("hvmGetMemType");
+	entry("size", sizeof(struct xen_hvm_get_mem_type));
+	OFFSET(struct xen_hvm_get_mem_type, domid);
+	OFFSET(struct xen_hvm_get_mem_type, mem_type);
+	OFFSET(struct xen_hvm_get_mem_type, pfn);
+	end();
+
 	begin("mmuUpdate");
 	entry("size", sizeof(struct mmu_update));
 	OFFSET(struct mmu_update, ptr);
@@ -277,6 +284,7 @@ int main(void)
 	begin("constants");
 	NUMBER(__HYPERVISOR_mmu_update);
 	NUMBER(__HYPERVISOR_multicall);
+	NUMBER(__HYPERVISOR_hvm_op);
 	NUMBER(MMU_PT_UPDATE_PRESERVE_AD);
 	NUMBER(DOMID_FIRST_RESERVED);
 	NUMBER(DOMID_SELF);
@@ -284,6 +292,7 @@ int main(void)
 	NUMBER(HVMMEM_ram_rw);
 	NUMBER(HVMMEM_ram_ro);
 	NUMBER(HVMMEM_ioreq_server);
+	NUMBER(HVMOP_get_mem_type);
 	NUMBER(XEN_DMOP_IOREQ_MEM_ACCESS_WRITE);
 	NUMBER(HVM_IOREQSRV_BUFIOREQ_OFF);
 	NUMBER(XENMEM_resource_ioreq_server);

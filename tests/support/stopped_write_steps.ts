@@ -300,6 +300,32 @@ export async function stoppedWriteSteps(
   }
   await watcher?.stop();
 
+  await t.step(
+    "closes what Xen put in the place of a page, and restores what was there",
+    async () => {
+      await using fresh = await freshGuest(lab, PVH);
+      const { simpleos, domid } = fresh;
+      await using monitor = await Monitor.startAlone(
+        lab,
+        ...[...GUARD, "--interval", "0.5", "--on-attack", "restore"],
+      );
+      await monitor.armed(domid);
+      const checksum = await simpleos.command("checksum");
+      assertEquals(await simpleos.command("data_attack_populate"), "done");
+      const { response } = await monitor.response(domid);
+      assertEquals(response, "restore");
+      await monitor.notice(/not stopped, .* replace guarded pages \(1\)/);
+      assertEquals(await simpleos.command("checksum"), checksum);
+      await simpleos.command("data_attack");
+      await monitor.waitFor(
+        "a response to what was stopped",
+        ({ type, text }) =>
+          type === "response" && text?.startsWith("nothing had landed"),
+      );
+      await assertCanBeShutDown(simpleos);
+    },
+  );
+
   await t.step("goes when the monitor ends", async () => {
     await using fresh = await freshGuest(lab, PVH);
     const { simpleos, domid } = fresh;

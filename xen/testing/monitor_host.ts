@@ -37,6 +37,8 @@ export class MonitorHost {
   notified = 0;
   /** Where each answer has its virtual CPU go on, if it says so */
   readonly ips: bigint[] = [];
+  /** `XENMEM_access_*` of the guest frames where it was set */
+  readonly accesses = new Map<bigint, number>();
   /** Raw `struct hvm_hw_cpu` of every virtual CPU */
   readonly cpu = new DataView(new ArrayBuffer(CPU_SIZE));
   /** Calls that are refused, with their error numbers */
@@ -109,8 +111,18 @@ export class MonitorHost {
         setAccess: (
           _domain: number,
           frames: readonly bigint[],
-          access: string,
-        ) => call(`${access} ${frames}`),
+          access: "r-x" | "rwx",
+        ) => {
+          call(`${access} ${frames}`);
+          const { XENMEM_access_rx, XENMEM_access_rwx } = constants;
+          for (const frame of frames) {
+            this.accesses.set(
+              frame,
+              access === "r-x" ? XENMEM_access_rx : XENMEM_access_rwx,
+            );
+          }
+        },
+        access: (_domain: number, frame: bigint) => this.accesses.get(frame),
       },
     } as unknown as XenHost;
     this.cpu.setBigUint64(hvmCpu.rip, IP, true);
