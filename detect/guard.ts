@@ -5,6 +5,7 @@ import { PROTECTING_BITS } from "./control_registers.ts";
 import { contentDetectors, stateDetectors } from "./detectors.ts";
 import type { EventBody } from "./event.ts";
 import type { Detector, Finding, PassResult, Unreadable } from "./finding.ts";
+import type { LookDepth } from "../xen/look_depth.ts";
 import type {
   GuestListener,
   InvariantRange,
@@ -192,7 +193,7 @@ export class Guard {
    */
   arm(): void {
     const { symbols, regions, protectable } = this.#profile;
-    this.#guest.refresh();
+    this.#guest.refresh("pass");
     // What a kernel that is up says of itself may be an attacker's word
     const booted = this.#booted || this.#profile.booted(this.#guest);
     if (this.#regions.length === 0) {
@@ -420,14 +421,14 @@ export class Guard {
   }
 
   /** Forgets what was seen of the guest. */
-  #refresh(full?: boolean): void {
-    this.#guest.refresh(full);
+  #refresh(depth?: LookDepth): void {
+    this.#guest.refresh(depth);
     this.#profile.refresh?.();
   }
 
   /** One look at the guest by every rule at work. */
   #look(full: boolean): PassResult {
-    this.#refresh(full);
+    this.#refresh(full ? "full" : "pass");
     const result = look(
       this.#guest,
       this.#detectors,

@@ -1,6 +1,7 @@
 import type { KernelMemory } from "../guestos/memory.ts";
 import type { AliasScan } from "../xen/aliases.ts";
 import type { EntryUpdate } from "../xen/hypercalls.ts";
+import type { LookDepth } from "../xen/look_depth.ts";
 import type { Mapped, NotMapped } from "../xen/page_walk.ts";
 
 /** Bytes of a guest page */
@@ -22,10 +23,10 @@ export interface Guest extends KernelMemory {
   /**
    * Looks at the virtual CPUs anew; all else answers from what they say.
    *
-   * @param full Look at what its memory is anew, and have `compare` look also
-   *   where nothing can have been written
+   * @param depth With `full`, `compare` looks also where nothing can have been
+   *   written; `cpus` if left out
    */
-  refresh(full?: boolean): void;
+  refresh(depth?: LookDepth): void;
   /**
    * Makes sure that what was seen was seen of a guest that still exists.
    *

@@ -49,7 +49,7 @@ export async function scanGuest(
       : []),
   ];
   const lookOnce = () => {
-    guest.refresh();
+    guest.refresh("pass");
     profile.refresh?.();
     return look(guest, detectors, symbols, true);
   };

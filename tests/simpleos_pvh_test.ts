@@ -94,6 +94,7 @@ const TRACES: Readonly<
   // Whatever page was free
   data_attack_swap: ({ data }) => ({ data: data & ~FRAME }),
   data_attack_populate: () => ({}),
+  data_attack_move: () => ({}),
   mute_attack: ({ code }, file) => ({
     code: code | WRITABLE,
     handler: file.address("native_mute_fault_entry") & 0xffffn,
@@ -110,6 +111,7 @@ async function typeOf(lab: Lab, name: string): Promise<string> {
 /** As a PV guest it makes the others in the same ways, or not at all. */
 const OWN_ATTACKS = [
   "data_attack_populate",
+  "data_attack_move",
   "mute_attack",
   "idt_attack",
 ] as const;

@@ -13,6 +13,7 @@ Deno.test("a write gate", async (t) => {
       data_attack_swap: "compare",
       // The page that Xen puts in its place is an ordinary one
       data_attack_populate: "compare",
+      data_attack_move: "compare",
     },
     tellsBytes: true,
     tellsCode: false,

@@ -15,6 +15,7 @@ Deno.test("a write trap, on a processor of Intel", async (t) => {
       code_attack_hypercall: "compare",
       // The page that Xen puts in its place is an ordinary one
       data_attack_populate: "compare",
+      data_attack_move: "compare",
     },
     tellsBytes: false,
     tellsCode: true,

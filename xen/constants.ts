@@ -10,6 +10,7 @@
 export const constants = {
   /** Hypercall numbers (public/xen.h) */
   __HYPERVISOR_mmu_update: 1,
+  __HYPERVISOR_memory_op: 12,
   __HYPERVISOR_multicall: 13,
   __HYPERVISOR_hvm_op: 34,
 
@@ -38,6 +39,8 @@ export const constants = {
   XENMEM_resource_ioreq_server_frame_ioreq_0: 1,
 
   /** What a guest may do with a page (public/memory.h) */
+  XENMEM_access_op: 21,
+  XENMEM_access_op_get_access: 1,
   XENMEM_access_rx: 5,
   XENMEM_access_rwx: 7,
 

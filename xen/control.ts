@@ -11,7 +11,6 @@ import {
   vcpuInfo,
 } from "./layouts.ts";
 import { type Libraries, missing, openEach, sonames } from "./libraries.ts";
-import { saysGone } from "./says_gone.ts";
 
 /** Bytes of the state of a virtual CPU; those of 4.22 are about 1100 */
 const MAX_HVM_CPU = 4096;
@@ -386,27 +385,6 @@ export class XenControl implements Disposable {
         frames.length,
       ),
     );
-  }
-
-  /**
-   * What a guest may do with a page before it is told: one of `XENMEM_access_*`.
-   *
-   * @param frame Guest frame
-   * @returns Nothing if the guest has no such page, or is gone
-   * @throws {XenError} If Xen refuses
-   */
-  access(domain: number, frame: bigint): number | undefined {
-    const access = new Uint32Array(1);
-    const result = this.#library.symbols.xc_get_mem_access(
-      this.#handle,
-      domain,
-      frame,
-      new Uint8Array(access.buffer),
-    );
-    if (result >= 0) return access[0];
-    const error = new XenError("xc_get_mem_access", errno(this.#libraries));
-    if (saysGone(error)) return undefined;
-    throw error;
   }
 
   /** Version of the hypervisor: `4.17.7`. */

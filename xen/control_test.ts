@@ -1,5 +1,4 @@
 import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
-import { constants } from "./constants.ts";
 import { XenControl } from "./control.ts";
 import { listDomains } from "./domains.ts";
 import { LibraryError, XenError } from "./errors.ts";
@@ -312,16 +311,6 @@ Deno.test("what pages allow is set for any number of them", () => {
   control.setAccess(3, [0n, 15n], "r-x");
   control.setAccess(3, [7n], "rwx");
   assertThrows(() => control.setAccess(3, [7n, 16n], "rwx"), XenError);
-});
-
-Deno.test("what a page allows is told, if there is such a page", () => {
-  using control = new XenControl(libraries, [paths.current]);
-  assertEquals(
-    [0n, 15n, 16n].map((frame) => control.access(3, frame)),
-    [constants.XENMEM_access_rwx, constants.XENMEM_access_rx, undefined],
-  );
-  assertEquals(control.access(4, 0n), undefined);
-  assertThrows(() => control.access(3, 17n), XenError, "ENODEV");
 });
 
 Deno.test("a library of Arm is taken, and says that it cannot translate", () => {

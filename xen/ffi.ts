@@ -187,15 +187,6 @@ export const xenctrl = {
     ],
     result: "i32",
   },
-  xc_get_mem_access: {
-    parameters: [
-      "pointer", // xc_interface *xch
-      "u32", // uint32_t domain_id
-      "u64", // uint64_t pfn
-      "buffer", // xenmem_access_t *access
-    ],
-    result: "i32",
-  },
   xc_set_mem_access_multi: {
     parameters: [
       "pointer", // xc_interface *xch

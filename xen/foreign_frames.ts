@@ -65,11 +65,19 @@ export class ForeignFrames implements Disposable {
     if (result.pointer !== null) {
       for (const { at, length } of runs(frames, own)) {
         const place = Deno.UnsafePointer.offset(result.pointer, at * PAGE_SIZE);
-        const errors = this.#mapOver(place!, frames.slice(at, at + length));
+        const { errors } = this.#mapOver(
+          DOMID_SELF,
+          place!,
+          frames.slice(at, at + length),
+        );
         result.errors.set(errors, at);
       }
     }
-    return this.#finish(frames, result);
+    return this.#finish(
+      frames,
+      result,
+      frames.some((frame) => own.has(frame)) ? undefined : domain,
+    );
   }
 
   #map(domain: number, frames: readonly bigint[], protection: number): Mapped {
@@ -85,12 +93,16 @@ export class ForeignFrames implements Disposable {
     return { pointer, errors };
   }
 
-  /** Maps frames of Dom0 in place of what is mapped; returns their errors. */
-  #mapOver(place: Deno.PointerObject, frames: readonly bigint[]): Int32Array {
+  /** Maps frames in place of what is mapped. */
+  #mapOver(
+    domain: number,
+    place: Deno.PointerObject,
+    frames: readonly bigint[],
+  ): Mapped {
     const errors = new Int32Array(frames.length);
     const pointer = this.#libraries.foreignmemory.symbols.xenforeignmemory_map2(
       this.#handle,
-      DOMID_SELF,
+      domain,
       place,
       PROT_READ,
       MAP_FIXED,
@@ -98,12 +110,28 @@ export class ForeignFrames implements Disposable {
       new Uint8Array(new BigUint64Array(frames).buffer),
       new Uint8Array(errors.buffer),
     );
-    return pointer === null ? errors.fill(-1) : errors;
+    if (pointer === null) errors.fill(-1);
+    return { pointer, errors };
   }
 
+  /** Maps frames again where they are mapped; if that fails, no more. */
+  #renew(
+    domain: number,
+    place: Deno.PointerObject,
+    frames: readonly bigint[],
+  ): boolean {
+    const { pointer, errors } = this.#mapOver(domain, place, frames);
+    const done = errors.every((error) => error === 0);
+    // Where the call itself fails the library has unmapped all
+    if (!done && pointer !== null) this.#unmap(place, frames.length);
+    return done;
+  }
+
+  /** @param domain Whose frames all of them are, if they can be mapped again */
   #finish(
     frames: readonly bigint[],
     { pointer, errors }: Mapped,
+    domain?: number,
   ): FrameMapping | number[] {
     const refused = frames.map((_, index) => index).filter((index) =>
       errors[index] !== 0
@@ -116,6 +144,9 @@ export class ForeignFrames implements Disposable {
       pointer,
       frames.length,
       () => this.#unmap(pointer, frames.length),
+      domain === undefined
+        ? undefined
+        : () => this.#renew(domain, pointer, frames),
     );
     // Touching a page that Xen refused is a SIGBUS
     if (refused.length > 0) {

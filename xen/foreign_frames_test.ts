@@ -39,6 +39,30 @@ Deno.test("where Xen refuses frames nothing stays mapped", () => {
   assertEquals(machine.mappedPages, 0);
 });
 
+Deno.test("frames that are mapped again show what came in their place, where they were", () => {
+  using machine = new Machine();
+  const { one, mapping } = setUp(machine);
+  const bytes = new Uint8Array(mapping.bytes);
+  const other = machine.allocate();
+  machine.bytes(other).fill(3);
+  machine.replaced.set(one, other);
+  assertEquals(bytes[4096], 1);
+  assertEquals(mapping.renew(), true);
+  assertEquals([bytes[4095], bytes[4096]], [2, 3]);
+  assertEquals(machine.mappedPages, 2);
+});
+
+Deno.test("where Xen refuses one of them then nothing stays mapped", () => {
+  using machine = new Machine();
+  const { one, mapping } = setUp(machine);
+  machine.refused.add(one);
+  assertEquals(mapping.renew(), false);
+  assertEquals(machine.mappedPages, 0);
+  assertThrows(() => mapping.bytes, TypeError);
+  mapping.unmap();
+  assertEquals(machine.mappedPages, 0);
+});
+
 Deno.test("a device that cannot be opened is an error of Xen", () => {
   using machine = new Machine();
   machine.opens = false;

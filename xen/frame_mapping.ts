@@ -19,6 +19,7 @@ export interface FrameSource {
 export class FrameMapping implements Disposable {
   #libc: Libc;
   #release: () => void;
+  #renew: (() => boolean) | undefined;
   #pointer: Deno.PointerObject | undefined;
   #bytes: ArrayBuffer | undefined;
   /** Bytes, as the C function takes them */
@@ -30,15 +31,19 @@ export class FrameMapping implements Disposable {
    * @param pointer Where the first frame lies
    * @param pages Number of frames
    * @param release Gives the memory back
+   * @param renew Maps the frames again at the same place, or gives the memory
+   *   back and says no; left out where nothing comes in their place
    */
   constructor(
     libc: Libc,
     pointer: Deno.PointerObject,
     pages: number,
     release: () => void,
+    renew?: () => boolean,
   ) {
     this.#libc = libc;
     this.#release = release;
+    this.#renew = renew;
     this.#pointer = pointer;
     this.pages = pages;
     this.#size = BigInt(pages * PAGE_SIZE);
@@ -79,10 +84,27 @@ export class FrameMapping implements Disposable {
     ) === 0;
   }
 
+  /**
+   * Maps the same frames again, at the same place: a guest may have had others
+   * put in their place, with their numbers.
+   *
+   * @returns Whether it is a mapping still: each frame can be had
+   */
+  renew(): boolean {
+    if (this.#pointer === undefined) throw new TypeError("Mapping is gone");
+    const renewed = this.#renew?.() ?? true;
+    if (!renewed) this.#forget();
+    return renewed;
+  }
+
   /** Gives the frames back. A mapping that is held keeps a dead domain alive. */
   unmap(): void {
     if (this.#pointer === undefined) return;
     this.#release();
+    this.#forget();
+  }
+
+  #forget(): void {
     this.#pointer = undefined;
     this.#bytes = undefined;
   }

@@ -13,6 +13,7 @@ import { decodeHvmCpu } from "./hvm_cpu.ts";
 import type { Journal, ProtectionNote } from "./journal.ts";
 import { PAGE_SIZE } from "./layouts.ts";
 import { isExecuted } from "./is_executed.ts";
+import type { LookDepth } from "./look_depth.ts";
 import { openTrap } from "./open_trap.ts";
 import type { Levels } from "./page_walk.ts";
 import { ProtectedEntries } from "./protected_entries.ts";
@@ -24,6 +25,7 @@ import type {
   StoppedWrite,
   WeakenedListener,
 } from "./protection.ts";
+import { ReplacedPages } from "./replaced_pages.ts";
 import { saysGone } from "./says_gone.ts";
 import { unlessGone } from "./unless_gone.ts";
 import { WriteGate } from "./write_gate.ts";
@@ -33,8 +35,11 @@ import { RegisterWatch } from "./register_watch.ts";
 import { WriteTrap } from "./write_trap.ts";
 
 const CR4_LA57 = 1n << 12n;
-/** How long more pages are not told of that came in the place of closed ones, ms */
-const TELL_REPLACED = 60_000;
+/**
+ * How long memory stays mapped as it is, ms. Mapping 20 MiB again takes some
+ * milliseconds.
+ */
+const RENEW_INTERVAL = 1000;
 
 /** Paging levels of a kernel, as its first virtual CPU has them. */
 function levelsOf(host: XenHost, { id, name }: Domain): Levels {
@@ -73,9 +78,10 @@ export class HvmGuest extends DomainGuest<HvmCpuState> {
   #dirtyLog: DirtyLog | undefined;
   /** Tells whether the log of its writes is ours, if there is one */
   #witness: bigint | undefined;
-  #listener: WeakenedListener | undefined;
-  /** When pages were last told of that came in the place of closed ones, ms */
-  #toldReplaced = -Infinity;
+  #weakened: WeakenedListener["weakened"] | undefined;
+  /** When its memory was mapped again last, ms */
+  #renewed = -Infinity;
+  #replaced = new ReplacedPages();
 
   /**
    * @param journal Where changes to the guest are noted before they are made;
@@ -102,75 +108,72 @@ export class HvmGuest extends DomainGuest<HvmCpuState> {
   /**
    * Reads the virtual CPUs anew, and what was written to since.
    *
-   * @param full Map its memory anew, and have `compare` compare what was not
+   * @param depth From `pass` on, whether its memory is what it was as well;
+   *   with `full`, all of it is mapped anew, and `compare` compares what was not
    *   written to as well
    * @throws {NoSuchDomainError} If the guest is gone
    */
-  override refresh(full = false): void {
+  override refresh(depth: LookDepth = "cpus"): void {
     super.refresh();
-    this.#findReplaced(full);
-    this.comparesAll = full;
+    this.comparesAll = depth === "full";
+    if (depth !== "cpus") this.#findReplaced(depth === "full");
     const lost = this.#lookAtLog();
     if (lost === undefined) return;
     this.assertAlive();
     this.#forgetLog();
-    this.#listener?.weakened("log", lost);
+    this.#weakened?.("log", lost);
   }
 
   /**
-   * A guest can give a page back to Xen and have another put in its place, with
-   * the same number: what is mapped is the old one still. That page then counts
-   * beside the new one, as long as we map it; so the guest has to give others
-   * back for that not to be seen before the next full look.
+   * A guest can have Xen put another page in the place of one, with the same
+   * number: what is mapped is the old one still, and what came is guarded by
+   * nothing. Where a log tells what to compare, mapping everything again would
+   * have all of it compared; there it is done when the number of pages changes,
+   * which it does if one is given back while we have it mapped.
    */
   #findReplaced(full: boolean): void {
-    const pages = this.pageCount();
-    if (!full && pages === this.#pages) return;
-    this.#pages = pages;
-    this.forgetMappings();
-    this.#closeReplaced();
-  }
-
-  /** A page that came in the place of a closed one is an ordinary one. */
-  #closeReplaced(): void {
-    try {
-      const replaced = (this.#trap?.closeReplaced() ?? 0) +
-        this.#setReplaced(this.#gated, "gated") +
-        this.#setReplaced(this.#readOnly, "readOnly");
-      if (replaced === 0) return;
-      this.#tellReplaced(
-        `the guest had Xen replace guarded pages (${replaced}); what came in ` +
-          "their place is guarded now",
-      );
-    } catch (error) {
-      if (!(error instanceof XenError)) throw error;
-      this.assertAlive();
-      // Given back in that moment: it is looked for when there is one again
-      this.#tellReplaced(error.message);
-    }
-  }
-
-  /** Changes those of the frames that are ordinary memory; says how many. */
-  #setReplaced(
-    frames: readonly bigint[],
-    type: "gated" | "readOnly",
-  ): number {
-    if (frames.length === 0) return 0;
-    const { hypercalls, deviceModel } = this.host;
-    const types = hypercalls.memoryTypes(this.domain.id, frames);
-    const replaced = frames.filter((_, index) =>
-      types[index] === memoryTypes.writable
-    );
-    deviceModel.setMemoryType(this.domain.id, replaced, type);
-    return replaced.length;
-  }
-
-  /** A guest can do so all the time. */
-  #tellReplaced(text: string): void {
     const now = performance.now();
-    if (now - this.#toldReplaced < TELL_REPLACED) return;
-    this.#toldReplaced = now;
-    this.#listener?.weakened("pages", text);
+    const pages = this.pageCount();
+    const isDue = this.writeLog === undefined
+      ? now - this.#renewed >= RENEW_INTERVAL
+      : pages !== this.#pages;
+    if (!full && !isDue) return;
+    this.#renewed = now;
+    this.#pages = pages;
+    if (full || this.writeLog !== undefined) this.forgetMappings();
+    else this.renewMappings();
+    this.#guardReplaced(now);
+  }
+
+  #guardReplaced(now: number): void {
+    const { control, deviceModel } = this.host;
+    const { id } = this.domain;
+    this.#replaced.guard(
+      () => this.#trap?.replaced() ?? [],
+      (frame) => control.setAccess(id, [frame], "r-x"),
+    );
+    for (
+      const [frames, type] of [
+        [this.#gated, "gated"],
+        [this.#readOnly, "readOnly"],
+      ] as const
+    ) {
+      this.#replaced.guard(
+        () => this.#writable(frames),
+        (frame) => deviceModel.setMemoryType(id, [frame], type),
+      );
+    }
+    const text = this.#replaced.tell(now);
+    if (text === undefined) return;
+    this.assertAlive();
+    this.#weakened?.("pages", text);
+  }
+
+  /** Those of some frames that are ordinary memory. */
+  #writable(frames: readonly bigint[]): bigint[] {
+    if (frames.length === 0) return [];
+    const types = this.host.hypercalls.typesOf(this.domain.id, frames);
+    return frames.filter((_, index) => types[index] === memoryTypes.writable);
   }
 
   /** Why there is no log of its writes any more, if there was one. */
@@ -232,7 +235,7 @@ export class HvmGuest extends DomainGuest<HvmCpuState> {
     if (this.#loop === undefined) {
       return { rungs, entries: 0, registers: false };
     }
-    this.#listener = listener;
+    this.#weakened = (...what) => listener.weakened(...what);
     const unwatched = this.#refusal(() => this.#watchRegisters(listener));
     let unstopped: string | undefined;
     let cannotTrap = false;

@@ -1,6 +1,8 @@
 import { assert, assertEquals, assertMatch, assertThrows } from "@std/assert";
+import { FakeClock } from "../detect/testing/fake_clock.ts";
 import { UnreadableMemoryError } from "../guestos/memory.ts";
 import { constants } from "./constants.ts";
+import { memoryTypes } from "./device_model.ts";
 import type { Domain } from "./domains.ts";
 import { NoSuchDomainError, XenError } from "./errors.ts";
 import type { EventLoop } from "./event_loop.ts";
@@ -218,6 +220,7 @@ function watched(setting: Setting) {
   const host = {
     ...setting.xen.host,
     libraries: events.libraries,
+    hypercalls: events.hypercalls,
     control: Object.assign(Object.create(control), ofEvents),
   } as XenHost;
   const guest = () => setting.guest(host, monitor.loop);
@@ -389,54 +392,108 @@ Deno.test("a page that is trapped is written to again when the guest is unprotec
   assertEquals(calls, [`r-x ${frame}`, `rwx ${frame}`]);
 });
 
-Deno.test("a page that came in the place of a trapped one is trapped, which is told once a minute", () => {
-  using setting = new Setting();
-  const { monitor, guest: open } = watched(setting);
-  const { frame, xen } = setting;
-  const guest = open();
+const { XENMEM_access_rx, XENMEM_access_rwx, HVMMEM_ram_rw, HVMMEM_ram_ro } =
+  constants;
+
+/** A guest of two pages: data, which can be trapped, and code, read-only. */
+function guarded(setting: Setting) {
+  const { machine, xen } = setting;
+  const { monitor, host: watchedHost } = watched(setting);
+  const data = setting.frame;
+  const code = machine.map(xen.root, START + BigInt(PAGE_SIZE));
+  const types = new Map([[code, HVMMEM_ram_rw as number]]);
+  const refused = new Set<bigint>();
+  const host = {
+    ...watchedHost,
+    hypercalls: {
+      ...watchedHost.hypercalls,
+      typesOf: (_domain: number, frames: readonly bigint[]) =>
+        frames.map((frame) => types.get(frame)),
+    },
+    deviceModel: {
+      setMemoryType: (
+        _domain: number,
+        frames: readonly bigint[],
+        type: keyof typeof memoryTypes,
+      ) => {
+        for (const frame of frames) {
+          if (refused.has(frame)) throw new XenError("set_mem_type", EINVAL);
+          types.set(frame, memoryTypes[type]);
+        }
+      },
+    },
+  } as XenHost;
   const told: string[][] = [];
-  const listener = {
+  const guest = setting.guest(host, monitor.loop);
+  guest.protect([REGION, {
+    ...REGION,
+    start: START + BigInt(PAGE_SIZE),
+    kind: "code",
+    rungs: ["gate", "poll"],
+  }], {
     ...LISTENER,
     weakened: (...what: string[]) => void told.push(what),
+  });
+  return {
+    guest,
+    told,
+    refused,
+    /** The guest has Xen replace both pages. */
+    replace: () => {
+      monitor.accesses.set(data, XENMEM_access_rwx);
+      types.set(code, HVMMEM_ram_rw);
+    },
+    state: () => [monitor.accesses.get(data), types.get(code)],
+    data,
+    code,
+    monitor,
   };
-  guest.protect([REGION], listener);
-  monitor.calls.length = 0;
-  const replace = () => monitor.accesses.set(frame, 7);
+}
+
+const GUARDED = [XENMEM_access_rx, HVMMEM_ram_ro];
+
+Deno.test("pages that came in the place of guarded ones are guarded at a pass in the next second", () => {
+  using clock = new FakeClock();
+  using setting = new Setting();
+  const { guest, told, replace, state } = guarded(setting);
+  assertEquals(state(), GUARDED);
+  guest.refresh("pass");
   replace();
+  guest.refresh("pass");
+  clock.pass(1000);
   guest.refresh();
-  // Nobody looks where no page came or went
-  assertEquals(monitor.calls, []);
-  xen.pages++;
-  guest.refresh();
-  assertEquals(monitor.calls, [`r-x ${frame}`]);
-  replace();
-  guest.refresh(true);
-  assertEquals(monitor.calls, [`r-x ${frame}`, `r-x ${frame}`]);
+  assertEquals(state(), [XENMEM_access_rwx, HVMMEM_ram_rw]);
+  guest.refresh("pass");
+  assertEquals(state(), GUARDED);
   assertEquals(told, [[
     "pages",
-    "the guest had Xen replace guarded pages (1); what came in their place " +
-    "is guarded now",
+    "the guest had Xen replace guarded pages (2 times), which are guarded " +
+    "again",
   ]]);
 });
 
-Deno.test("a page that is given back while it is to be trapped ends nothing", () => {
+Deno.test("a page that Xen does not let be guarded again keeps no other from it, and ends nothing", () => {
+  using clock = new FakeClock();
   using setting = new Setting();
-  const { monitor, guest: open } = watched(setting);
-  const { frame } = setting;
-  const guest = open();
-  const told: string[] = [];
-  const listener = {
-    ...LISTENER,
-    weakened: (what: string) => void told.push(what),
-  };
-  guest.protect([REGION], listener);
-  monitor.accesses.set(frame, 7);
-  monitor.refused.set(`r-x ${frame}`, ESRCH);
-  guest.refresh(true);
-  assertEquals(told, ["pages"]);
+  const { guest, told, replace, state, refused, monitor, data, code } = guarded(
+    setting,
+  );
+  replace();
+  monitor.refused.set(`r-x ${data}`, ESRCH);
+  guest.refresh("full");
+  assertEquals(state(), [XENMEM_access_rwx, HVMMEM_ram_ro]);
   monitor.refused.clear();
-  guest.refresh(true);
-  assertEquals(monitor.accesses.get(frame), 5);
+  replace();
+  refused.add(code);
+  clock.pass(60_000);
+  guest.refresh("full");
+  assertEquals(state(), [XENMEM_access_rx, HVMMEM_ram_rw]);
+  assertEquals(told.map(([what]) => what), ["pages", "pages"]);
+  assertMatch(told[1]![1]!, /Xen refuses to guard pages .*EINVAL/);
+  refused.clear();
+  clock.pass(1000);
+  guest.refresh("pass");
+  assertEquals(state(), GUARDED);
 });
 
 /** A guest of three pages whose writes are logged, and what is told of that. */
@@ -482,24 +539,67 @@ function logged(setting: Setting) {
   };
 }
 
-Deno.test("a page that another came in the place of is seen when the count of pages changes, or at a full look", () => {
-  for (const isCounted of [true, false]) {
+Deno.test("a page that another came in the place of is seen at a pass in the next second, or at a full look", () => {
+  for (const depth of ["pass", "full"] as const) {
+    using clock = new FakeClock();
     using setting = new Setting();
-    const { machine, xen } = setting;
+    const { machine } = setting;
     const guest = setting.guest();
     const trusted = guest.trustedCopy(guest.read(START, PAGE_SIZE));
-    guest.refresh();
+    guest.refresh("pass");
     assertEquals(guest.compare(START, trusted), []);
     machine.replaced.set(setting.frame, machine.allocate());
-    if (isCounted) xen.pages++;
-    else {
+    if (depth === "pass") {
+      guest.refresh("pass");
+      assertEquals(guest.compare(START, trusted), []);
+      clock.pass(1000);
+      // Who waits for an answer does not wait for that
       guest.refresh();
       assertEquals(guest.compare(START, trusted), []);
     }
-    guest.refresh(!isCounted);
+    guest.refresh(depth);
     assertEquals(guest.compare(START, trusted), [0]);
     assertEquals(guest.read(START, 1), Uint8Array.of(0));
   }
+});
+
+Deno.test("a page that was given back is unreadable, and read again when there is one", () => {
+  using clock = new FakeClock();
+  using setting = new Setting();
+  const { machine, frame } = setting;
+  const guest = setting.guest();
+  const trusted = guest.trustedCopy(guest.read(START, PAGE_SIZE));
+  const look = () => {
+    clock.pass(1000);
+    guest.refresh("pass");
+    return guest.compare(START, trusted);
+  };
+  assertEquals(look(), []);
+  const mapped = machine.mappedPages;
+  machine.refused.add(frame);
+  assertThrows(look, UnreadableMemoryError);
+  assertEquals(machine.mappedPages, mapped - 1);
+  machine.refused.clear();
+  assertEquals(look(), []);
+  assertEquals(machine.mappedPages, mapped);
+});
+
+Deno.test("where writes are logged a page that another came in the place of is seen when the count of pages changes", () => {
+  using clock = new FakeClock();
+  using setting = new Setting();
+  const { machine, xen } = setting;
+  const { guest: open, protect, trusted, frames } = logged(setting);
+  const guest = open();
+  protect(guest);
+  guest.refresh("pass");
+  assertEquals(guest.compare(START, trusted), []);
+  machine.replaced.set(frames[0]!, machine.allocate());
+  clock.pass(1000);
+  guest.refresh("pass");
+  assertEquals(guest.compare(START, trusted), []);
+  xen.pages++;
+  guest.refresh("pass");
+  assertEquals(guest.compare(START, trusted), [0]);
 });
 
 Deno.test("a page table that another came in the place of is seen as well", () => {
@@ -514,8 +614,7 @@ Deno.test("a page table that another came in the place of is seen as well", () =
   const elsewhere = machine.allocate();
   machine.setEntry(other, index, elsewhere << 12n | entryBits.present);
   machine.replaced.set(table, other);
-  xen.pages++;
-  guest.refresh();
+  guest.refresh("pass");
   assertEquals(guest.frame(START), elsewhere);
 });
 
@@ -525,7 +624,7 @@ Deno.test("where writes are logged only what was written to is compared again", 
   const guest = open();
   assertEquals(protect(guest).rungs, ["dirty"]);
   const look = (full = false) => {
-    guest.refresh(full);
+    guest.refresh(full ? "full" : "pass");
     return guest.compare(START, trusted);
   };
   assertEquals(look(), []);

@@ -4,11 +4,13 @@ import { errno } from "./control.ts";
 import type { HypercallBuffer } from "./hypercall_buffer.ts";
 import {
   hvmGetMemType,
+  memAccessOp,
   mmuUpdate,
   multicallEntry,
   PAGE_SIZE,
 } from "./layouts.ts";
 import type { Libraries } from "./libraries.ts";
+import { saysGone } from "./says_gone.ts";
 
 /** Keeps accessed and dirty bits */
 const PRESERVE_AD = BigInt(constants.MMU_PT_UPDATE_PRESERVE_AD);
@@ -140,34 +142,88 @@ export class Hypercalls implements Disposable {
   }
 
   /**
-   * What pages are to a PVH or HVM guest: `HVMMEM_*`.
+   * What pages are to a PVH or HVM guest, whatever they are to all others.
    *
    * @param domain Domain id
    * @param frames Guest frames, any number
-   * @returns One for each frame, in order
-   * @throws {XenError} If Xen refuses one: EINVAL for a PV guest, ESRCH if there
-   *   is no such domain
+   * @returns `HVMMEM_*` of each frame, in order; of memory that a grant has the
+   *   guest map it is `HVMMEM_ram_rw`
+   * @throws {XenError} If Xen refuses: EINVAL for a PV guest, ESRCH if there is
+   *   no such domain
    */
-  memoryTypes(domain: number, frames: readonly bigint[]): number[] {
-    const view = new DataView(this.#requests.bytes.buffer);
-    const types: number[] = [];
+  typesOf(domain: number, frames: readonly bigint[]): number[] {
+    const { __HYPERVISOR_hvm_op, HVMOP_get_mem_type } = constants;
+    const call = { op: __HYPERVISOR_hvm_op, command: HVMOP_get_mem_type };
+    const asked = this.#ask(call, hvmGetMemType.size, frames, (view, frame) => {
+      view.setUint16(hvmGetMemType.domid, domain, true);
+      view.setBigUint64(hvmGetMemType.pfn, frame, true);
+    });
+    return Array.from(asked, ({ result, view }) => {
+      if (result < 0n) throw new XenError("hvm_op", Number(-result));
+      return view.getUint16(hvmGetMemType.mem_type, true);
+    });
+  }
+
+  /**
+   * What a PVH or HVM guest may do with pages before it is told.
+   *
+   * @param domain Domain id
+   * @param frames Guest frames, any number
+   * @returns `XENMEM_access_*` of each frame, in order; undefined where the
+   *   guest has no such page, or is gone
+   * @throws {XenError} If Xen refuses: ENODEV if nobody listens
+   */
+  accessesOf(
+    domain: number,
+    frames: readonly bigint[],
+  ): (number | undefined)[] {
+    const { __HYPERVISOR_memory_op, XENMEM_access_op } = constants;
+    const call = { op: __HYPERVISOR_memory_op, command: XENMEM_access_op };
+    const asked = this.#ask(call, memAccessOp.size, frames, (view, frame) => {
+      view.setUint8(memAccessOp.op, constants.XENMEM_access_op_get_access);
+      view.setUint16(memAccessOp.domid, domain, true);
+      view.setBigUint64(memAccessOp.pfn, frame, true);
+    });
+    return Array.from(asked, ({ result, view }) => {
+      if (result >= 0n) return view.getUint8(memAccessOp.access);
+      const error = new XenError("memory_op", Number(-result));
+      if (saysGone(error)) return undefined;
+      throw error;
+    });
+  }
+
+  /**
+   * Makes a hypercall for each of some frames, with a structure for each.
+   *
+   * @param size Bytes of the structure, at most 64
+   * @param fill Sets its fields
+   * @returns What each returned, and the structure as it is then
+   */
+  *#ask(
+    { op, command }: { readonly op: number; readonly command: number },
+    size: number,
+    frames: readonly bigint[],
+    fill: (view: DataView, frame: bigint) => void,
+  ): Generator<{ readonly result: bigint; readonly view: DataView }> {
+    const { address, bytes } = this.#requests;
     for (let from = 0; from < frames.length; from += MAX_CALLS) {
       const batch = frames.slice(from, from + MAX_CALLS);
-      const calls = batch.map((frame, call) => {
-        const at = call * hvmGetMemType.size;
-        view.setUint16(at + hvmGetMemType.domid, domain, true);
-        view.setBigUint64(at + hvmGetMemType.pfn, frame, true);
-        const address = this.#requests.address + BigInt(at);
-        return [BigInt(constants.HVMOP_get_mem_type), address];
-      });
-      const results = this.#hypercalls(constants.__HYPERVISOR_hvm_op, calls);
-      for (const [call, result] of results.entries()) {
-        if (result < 0n) throw new XenError("hvm_op", Number(-result));
-        const at = call * hvmGetMemType.size + hvmGetMemType.mem_type;
-        types.push(view.getUint16(at, true));
+      const views = batch.map((_, call) =>
+        new DataView(bytes.buffer, call * size, size)
+      );
+      bytes.fill(0, 0, batch.length * size);
+      batch.forEach((frame, call) => fill(views[call]!, frame));
+      const results = this.#hypercalls(
+        op,
+        views.map(({ byteOffset }) => [
+          BigInt(command),
+          address + BigInt(byteOffset),
+        ]),
+      );
+      for (const [call, view] of views.entries()) {
+        yield { result: results[call]!, view };
       }
     }
-    return types;
   }
 
   [Symbol.dispose](): void {

@@ -4,6 +4,8 @@ import { Hypercalls } from "./hypercalls.ts";
 import type { Libraries } from "./libraries.ts";
 
 const DOMAIN = 7;
+const ESRCH = 3;
+const ENODEV = 19;
 const EINVAL = 22;
 
 /** One hypercall as Xen gets it. */
@@ -114,44 +116,83 @@ Deno.test("more updates than fit at once are made in parts", () => {
   );
 });
 
-Deno.test("types of pages are asked for, many at once", () => {
-  const asked: (readonly number[])[] = [];
+/** What Xen is asked of one frame, and where it answers. */
+interface Asked {
+  readonly op: bigint;
+  readonly command: bigint;
+  readonly argument: DataView;
+}
+
+/** A Xen that is asked of each frame by itself. */
+function askedOfFrames(answer: (asked: Asked) => bigint) {
   const { libraries } = fakeXencall();
+  const counts: number[] = [];
   Object.assign(libraries.call.symbols, {
     xencall2: (_: unknown, multicall: number, entry: bigint, calls: bigint) => {
       assertEquals(multicall, 13);
+      counts.push(Number(calls));
       const list = pageAt(BigInt(entry));
-      for (let call = 0; call < Number(calls); call++) {
-        const at = 64 * call;
-        assertEquals(list.getBigUint64(at, true), 34n);
-        assertEquals(list.getBigUint64(at + 16, true), 15n);
+      for (let at = 0; at < 64 * Number(calls); at += 64) {
         const argument = new DataView(
           Deno.UnsafePointerView.getArrayBuffer(
             Deno.UnsafePointer.create(list.getBigUint64(at + 24, true))!,
-            16,
+            32,
           ),
         );
-        const frame = Number(argument.getBigUint64(8, true));
-        asked.push([argument.getUint16(0, true), frame]);
-        argument.setUint16(2, frame % 5, true);
-        list.setBigInt64(at + 8, frame === 200 ? -BigInt(EINVAL) : 0n, true);
+        const result = answer({
+          op: list.getBigUint64(at, true),
+          command: list.getBigUint64(at + 16, true),
+          argument,
+        });
+        list.setBigInt64(at + 8, result, true);
       }
       return 0;
     },
   });
-  using hypercalls = new Hypercalls(libraries);
-  const frames = Array.from({ length: 150 }, (_, frame) => frame);
+  return { counts, hypercalls: new Hypercalls(libraries) };
+}
+
+const FRAMES = Array.from({ length: 150 }, (_, frame) => BigInt(frame));
+
+Deno.test("types of pages are asked for, many at once", () => {
+  const { counts, hypercalls: opened } = askedOfFrames(
+    ({ op, command, argument }) => {
+      assertEquals([op, command], [34n, 15n]);
+      assertEquals(argument.getUint16(0, true), DOMAIN);
+      const frame = argument.getBigUint64(8, true);
+      argument.setUint16(2, Number(frame % 5n), true);
+      return frame === 200n ? -BigInt(EINVAL) : 0n;
+    },
+  );
+  using hypercalls = opened;
   assertEquals(
-    hypercalls.memoryTypes(DOMAIN, frames.map(BigInt)),
-    frames.map((frame) => frame % 5),
+    hypercalls.typesOf(DOMAIN, FRAMES),
+    FRAMES.map((frame) => Number(frame % 5n)),
   );
-  assertEquals(asked, frames.map((frame) => [DOMAIN, frame]));
-  assertEquals(hypercalls.memoryTypes(DOMAIN, []), []);
-  assertThrows(
-    () => hypercalls.memoryTypes(DOMAIN, [200n]),
-    XenError,
-    "EINVAL",
+  assertEquals(counts, [64, 64, 22]);
+  assertEquals(hypercalls.typesOf(DOMAIN, []), []);
+  assertThrows(() => hypercalls.typesOf(DOMAIN, [200n]), XenError, "EINVAL");
+});
+
+Deno.test("what pages allow is asked for, and told of those that are there", () => {
+  const { counts, hypercalls: opened } = askedOfFrames(
+    ({ op, command, argument }) => {
+      assertEquals([op, command, argument.getUint8(0)], [12n, 21n, 1]);
+      assertEquals(argument.getUint16(2, true), DOMAIN);
+      const frame = argument.getBigUint64(8, true);
+      if (frame === 200n) return -BigInt(ENODEV);
+      if (frame % 3n === 0n) return -BigInt(ESRCH);
+      argument.setUint8(1, Number(frame % 8n));
+      return 0n;
+    },
   );
+  using hypercalls = opened;
+  assertEquals(
+    hypercalls.accessesOf(DOMAIN, FRAMES),
+    FRAMES.map((frame) => frame % 3n === 0n ? undefined : Number(frame % 8n)),
+  );
+  assertEquals(counts, [64, 64, 22]);
+  assertThrows(() => hypercalls.accessesOf(DOMAIN, [200n]), XenError, "ENODEV");
 });
 
 Deno.test("nothing to update is no hypercall", () => {

@@ -136,6 +136,15 @@ export const hvmGetMemType = {
   pfn: 8, // u64
 } as const;
 
+/** `struct xen_mem_access_op` (public/memory.h), 4.14 to 4.22 */
+export const memAccessOp = {
+  size: 32,
+  op: 0, // u8
+  access: 1, // u8, what Xen answers
+  domid: 2, // u16
+  pfn: 8, // u64
+} as const;
+
 /** `struct multicall_entry` (public/xen.h), 4.14 to 4.22 */
 export const multicallEntry = {
   size: 64,

@@ -147,6 +147,17 @@ export abstract class PagedGuest implements Disposable {
     this.#tables.clear();
   }
 
+  /**
+   * Maps everything again, each page in its place, so that all that was worked
+   * out of what it holds need not be worked out again where it holds the same.
+   */
+  protected renewMappings(): void {
+    for (const view of this.#views.values()) {
+      if (view.mapping?.renew() === false) view.mapping = undefined;
+    }
+    this.#tables.renew();
+  }
+
   #forgetViews(): void {
     for (const { mapping } of this.#views.values()) mapping?.unmap();
     this.#views.clear();

@@ -116,6 +116,12 @@ export class TableCache {
       this.#mappings.every((mapping, at) => mapping.equals(0, contents[at]!));
   }
 
+  /** Maps all tables again, in the place of each: see `FrameMapping.renew`. */
+  renew(): void {
+    if (this.#mappings.every((mapping) => mapping.renew())) return;
+    this.clear();
+  }
+
   /** Unmaps all tables. */
   clear(): void {
     this.#generation++;

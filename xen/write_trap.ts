@@ -109,20 +109,20 @@ export class WriteTrap implements EventListener {
   }
 
   /**
-   * Closes the pages and tables that are open though nobody opened them: those
-   * that came in the place of trapped ones.
+   * Frames that are open though nobody opened them: they came in the place of
+   * trapped ones.
    *
-   * @returns How many
    * @throws {XenError} If Xen refuses
    */
-  closeReplaced(): number {
-    const { control } = this.#host;
-    const replaced = [...this.#pages, ...this.#tables].filter((frame) =>
-      !(this.#patched.areOpen && this.#patched.has(frame)) &&
-      control.access(this.#domain, frame) === constants.XENMEM_access_rwx
+  replaced(): bigint[] {
+    const closed = [...this.#pages, ...this.#tables].filter((frame) =>
+      !(this.#patched.areOpen && this.#patched.has(frame))
     );
-    if (replaced.length > 0) control.setAccess(this.#domain, replaced, "r-x");
-    return replaced.length;
+    const { hypercalls } = this.#host;
+    const accesses = hypercalls.accessesOf(this.#domain, closed);
+    return closed.filter((_, index) =>
+      accesses[index] === constants.XENMEM_access_rwx
+    );
   }
 
   /** Frames of page tables that are trapped as such. */

@@ -204,20 +204,31 @@ Deno.test("a guest that writes without end waits longer, and is answered in the 
   );
 });
 
-Deno.test("pages that came in the place of trapped ones are closed, and no others", () => {
+Deno.test("pages that came in the place of trapped ones are told, and no others", () => {
   const { xen, events, trap } = setUp();
   using _events = events;
   trap.close([5n, 6n]);
-  xen.calls.length = 0;
-  assertEquals(trap.closeReplaced(), 0);
-  assertEquals(xen.calls, []);
+  assertEquals(trap.replaced(), []);
   xen.accesses.set(FRAME, constants.XENMEM_access_rwx);
   xen.accesses.set(6n, constants.XENMEM_access_rwx);
   // Given back, and nothing came in its place
   xen.accesses.delete(5n);
   xen.accesses.set(7n, constants.XENMEM_access_rwx);
-  assertEquals(trap.closeReplaced(), 2);
-  assertEquals(xen.calls, [`r-x ${FRAME},6`]);
+  assertEquals(trap.replaced(), [FRAME, 6n]);
+});
+
+Deno.test("code that is open for its kernel to patch did not come in the place of any", () => {
+  // An instruction that is not known of kernels
+  using setting = withTables({ code: [0x0f, 0xc3, 0x07] });
+  const { xen, trap, machine, root, page } = setting;
+  const address = 0x5555_0000_0000n;
+  machine.map(root, address, { frame: page });
+  setting.patch(new Map([[page, START]]));
+  assertEquals(trap.replaced(), []);
+  xen.put(0, { frame: page, offset: 0n, address });
+  xen.notify();
+  assertEquals(xen.accesses.get(page), constants.XENMEM_access_rwx);
+  assertEquals(trap.replaced(), []);
 });
 
 Deno.test("pages are opened, also those of a guest that is gone", () => {
@@ -281,6 +292,7 @@ function withTables({ pauses = false, code = MOV } = {}) {
   const all = { xen, machine, root, page, table, tables, index, set, written };
   return {
     ...all,
+    trap,
     told,
     opened,
     close,

@@ -2,6 +2,7 @@ import {
   type MappedRanges,
   UnreadableMemoryError,
 } from "../../guestos/memory.ts";
+import type { LookDepth } from "../../xen/look_depth.ts";
 import type { AliasScan } from "../../xen/aliases.ts";
 import type { EntryUpdate } from "../../xen/hypercalls.ts";
 import type { Mapped, NotMapped, WalkStep } from "../../xen/page_walk.ts";
@@ -160,8 +161,8 @@ export class SyntheticGuest implements GuardedGuest {
 
   assertAlive(): void {}
 
-  refresh(full = false): void {
-    this.isFull = full;
+  refresh(depth: LookDepth = "cpus"): void {
+    this.isFull = depth === "full";
     this.beforeLook(++this.#looks);
   }
 

@@ -202,6 +202,14 @@ int main(void)
 	OFFSET(struct xen_hvm_get_mem_type, pfn);
 	end();
 
+	begin("memAccessOp");
+	entry("size", sizeof(struct xen_mem_access_op));
+	OFFSET(struct xen_mem_access_op, op);
+	OFFSET(struct xen_mem_access_op, access);
+	OFFSET(struct xen_mem_access_op, domid);
+	OFFSET(struct xen_mem_access_op, pfn);
+	end();
+
 	begin("mmuUpdate");
 	entry("size", sizeof(struct mmu_update));
 	OFFSET(struct mmu_update, ptr);
@@ -283,6 +291,7 @@ int main(void)
 
 	begin("constants");
 	NUMBER(__HYPERVISOR_mmu_update);
+	NUMBER(__HYPERVISOR_memory_op);
 	NUMBER(__HYPERVISOR_multicall);
 	NUMBER(__HYPERVISOR_hvm_op);
 	NUMBER(MMU_PT_UPDATE_PRESERVE_AD);
@@ -298,6 +307,8 @@ int main(void)
 	NUMBER(XENMEM_resource_ioreq_server);
 	entry("XENMEM_resource_ioreq_server_frame_ioreq_0",
 	      XENMEM_resource_ioreq_server_frame_ioreq(0));
+	NUMBER(XENMEM_access_op);
+	NUMBER(XENMEM_access_op_get_access);
 	NUMBER(XENMEM_access_rx);
 	NUMBER(XENMEM_access_rwx);
 	NUMBER(VM_EVENT_REASON_MEM_ACCESS);

@@ -165,6 +165,17 @@ static long data_attack_populate(void)
     return result;
 }
 
+/* No table changes, and Xen counts as many pages as before; the copy's own number leads nowhere. */
+static long data_attack_move(void)
+{
+    void *table_page = page_of(sys_call_table);
+    void *copy = mm_allocate_page();
+
+    memcpy(copy, table_page, PAGE_SIZE);
+    write_data(copy);
+    return platform->move_frame(copy, table_page);
+}
+
 void mute_fault(struct registers *registers)
 {
     const void *address = (const void *)platform->fault_address();
@@ -265,6 +276,7 @@ static const struct {
     ATTACK(code_attack_alias),
     ATTACK(data_attack_swap),
     ATTACK(data_attack_populate),
+    ATTACK(data_attack_move),
     ATTACK(mute_attack),
     ATTACK(idt_attack),
     ATTACK(idt_storm),

@@ -20,6 +20,7 @@ export const PVH_ATTACKS = [
   ...ATTACKS,
   "idt_attack",
   "data_attack_populate",
+  "data_attack_move",
 ] as const;
 
 /** One of them. */

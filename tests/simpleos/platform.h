@@ -49,6 +49,8 @@ struct platform {
     long (*write_frame)(const volatile void *address, uint64_t word);
     /* Gives the frame behind an address back to Xen, which puts another in its place. */
     long (*replace_frame)(const volatile void *address);
+    /* Has Xen put the frame behind an address in the place of another, which keeps its number. */
+    long (*move_frame)(const volatile void *from, const volatile void *to);
     /* Switches off what the processor does about writes to read-only pages, and on again. */
     void (*set_write_protection)(bool on);
     /* Lets page faults enter at mute_fault. */

@@ -210,6 +210,13 @@ static long pv_replace_frame(const volatile void *address)
     return -XEN_EOPNOTSUPP;
 }
 
+static long pv_move_frame(const volatile void *from, const volatile void *to)
+{
+    (void)from;
+    (void)to;
+    return -XEN_EOPNOTSUPP;
+}
+
 /* A PV kernel has no say in it, and its pages are writable unless a monitor changes that. */
 static void pv_set_write_protection(bool on)
 {
@@ -247,6 +254,7 @@ const struct platform pv_platform = {
     .events_block = pv_events_block,
     .write_frame = pv_write_frame,
     .replace_frame = pv_replace_frame,
+    .move_frame = pv_move_frame,
     .set_write_protection = pv_set_write_protection,
     .mute_page_faults = pv_mute_page_faults,
     .move_page_faults = pv_move_page_faults,

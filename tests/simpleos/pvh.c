@@ -174,6 +174,18 @@ static long pvh_replace_frame(const volatile void *address)
            hypercall_memory_op(XENMEM_populate_physmap, &place) != 1;
 }
 
+static long pvh_move_frame(const volatile void *from, const volatile void *to)
+{
+    struct xen_add_to_physmap place = {
+        .domid = DOMID_SELF,
+        .space = XENMAPSPACE_gmfn,
+        .idx = (mm_entry(from) & PAGE_FRAME_MASK) >> PAGE_SHIFT,
+        .gpfn = mm_page_number(to),
+    };
+
+    return hypercall_memory_op(XENMEM_add_to_physmap, &place);
+}
+
 static void pvh_set_write_protection(bool on)
 {
     uint64_t cr0;
@@ -229,6 +241,7 @@ const struct platform pvh_platform = {
     .events_block = pvh_events_block,
     .write_frame = pvh_write_frame,
     .replace_frame = pvh_replace_frame,
+    .move_frame = pvh_move_frame,
     .set_write_protection = pvh_set_write_protection,
     .mute_page_faults = pvh_mute_page_faults,
     .move_page_faults = pvh_move_page_faults,

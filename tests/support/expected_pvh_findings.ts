@@ -38,6 +38,7 @@ export const expectedPvhFindings: Readonly<
     },
   ],
   data_attack_populate: [dataCompared],
+  data_attack_move: [dataCompared],
   mute_attack: [
     { ...codeCompared, method: "remap" },
     codeIsWritable,

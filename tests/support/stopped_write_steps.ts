@@ -314,7 +314,7 @@ export async function stoppedWriteSteps(
       assertEquals(await simpleos.command("data_attack_populate"), "done");
       const { response } = await monitor.response(domid);
       assertEquals(response, "restore");
-      await monitor.notice(/not stopped, .* replace guarded pages \(1\)/);
+      await monitor.notice(/not stopped, .* replace guarded pages \(1 times\)/);
       assertEquals(await simpleos.command("checksum"), checksum);
       await simpleos.command("data_attack");
       await monitor.waitFor(

@@ -77,6 +77,10 @@ export class MonitorHost {
           },
         },
       },
+      hypercalls: {
+        accessesOf: (_domain: number, frames: readonly bigint[]) =>
+          frames.map((frame) => this.accesses.get(frame)),
+      },
       control: {
         xenVersion: () => release,
         enableMonitor: () => {
@@ -122,7 +126,6 @@ export class MonitorHost {
             );
           }
         },
-        access: (_domain: number, frame: bigint) => this.accesses.get(frame),
       },
     } as unknown as XenHost;
     this.cpu.setBigUint64(hvmCpu.rip, IP, true);

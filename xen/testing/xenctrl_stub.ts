@@ -242,14 +242,6 @@ int xc_set_mem_access_multi(void *xch, uint32_t domain, uint8_t *access,
   return known(domain);
 }
 
-int xc_get_mem_access(void *xch, uint32_t domain, uint64_t pfn,
-                      uint32_t *access) {
-  if (pfn >= 17) return failed(ENODEV);
-  if (pfn >= 16) return failed(ESRCH);
-  *access = pfn ? 5 : 7;
-  return known(domain);
-}
-
 int xc_version(void *xch, int command, void *buffer) {
   if (command == 0) return 4 << 16 | 17;
   /* As long as it can be, which leaves no room for a zero */
