@@ -18,13 +18,19 @@ import { withFrame } from "./with_frame.ts";
 const WRITABLE = 2n;
 const NO_EXECUTE = 1n << 63n;
 
+/** The entry of a large page, and bytes that it maps. */
+interface LargePage {
+  readonly entry: bigint;
+  readonly size: number;
+}
+
 /** One region with the frames that it had when xkmon armed. */
 interface Baseline {
   readonly region: TrustedRegion;
   /** By page; none for a page that was not mapped */
   readonly frames: readonly (bigint | undefined)[];
-  /** By page, the entries of large pages */
-  readonly large: ReadonlyMap<number, bigint>;
+  /** By page, where it is a part of a large one */
+  readonly large: ReadonlyMap<number, LargePage>;
   /** What was looked at last, and had nothing to tell */
   right?: readonly (Mapped | NotMapped)[];
 }
@@ -71,10 +77,7 @@ export class KernelMapping implements Detector {
             ? moved.get(region.start + BigInt(page * PAGE_SIZE)) ?? walk.frame
             : undefined
         ),
-        large: new Map(
-          [...walks.entries()].filter(([, walk]) => isLarge(walk))
-            .map(([page, { steps }]) => [page, steps.at(-1)!.entry]),
-        ),
+        large: largePages(walks),
       };
     });
   }
@@ -92,7 +95,8 @@ export class KernelMapping implements Detector {
 
   /**
    * A large page serves others as well: its entry permits what it did when
-   * xkmon armed, if it was one then and leads where it led, or is left alone.
+   * xkmon armed, if it was as large then and leads where it led, or is left
+   * alone.
    */
   remedy({ rule, drift, address }: Finding): Remedy | undefined {
     if (rule.id !== this.rule.id || drift === undefined) return undefined;
@@ -155,19 +159,31 @@ export class KernelMapping implements Detector {
   }
 }
 
-function isLarge(walk: Mapped | NotMapped): boolean {
-  return walk.kind === "mapped" && walk.pageSize !== PAGE_SIZE;
+function largePages(
+  walks: readonly (Mapped | NotMapped)[],
+): ReadonlyMap<number, LargePage> {
+  const large = new Map<number, LargePage>();
+  for (const [page, walk] of walks.entries()) {
+    if (walk.kind !== "mapped" || !isLarge(walk)) continue;
+    const { entry } = walk.steps.at(-1)!;
+    large.set(page, { entry, size: walk.pageSize });
+  }
+  return large;
+}
+
+function isLarge({ pageSize }: Mapped): boolean {
+  return pageSize !== PAGE_SIZE;
 }
 
 /** The entry of a large page as it must be, if that is known. */
 function rightLargeEntry(
   frame: bigint | undefined,
-  before: bigint | undefined,
-  { steps, frame: now }: Mapped,
+  before: LargePage | undefined,
+  { steps, frame: now, pageSize }: Mapped,
 ): bigint | undefined {
-  if (before === undefined || now !== frame) return undefined;
+  if (before?.size !== pageSize || now !== frame) return undefined;
   const permissions = WRITABLE | NO_EXECUTE;
-  return steps.at(-1)!.entry & ~permissions | before & permissions;
+  return steps.at(-1)!.entry & ~permissions | before.entry & permissions;
 }
 
 /** The last entry of a page as it must be. */
