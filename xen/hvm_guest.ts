@@ -35,11 +35,11 @@ import { RegisterWatch } from "./register_watch.ts";
 import { WriteTrap } from "./write_trap.ts";
 
 const CR4_LA57 = 1n << 12n;
-/**
- * How long memory stays mapped as it is, ms. Mapping 20 MiB again takes some
- * milliseconds.
- */
-const RENEW_INTERVAL = 1000;
+/** How many times as long as it takes to map memory again it stays as it is, */
+const RENEW_RATIO = 50;
+/** and for how long at least and at most, ms */
+const RENEW_LEAST = 1000;
+const RENEW_MOST = 10_000;
 
 /** Paging levels of a kernel, as its first virtual CPU has them. */
 function levelsOf(host: XenHost, { id, name }: Domain): Levels {
@@ -79,8 +79,8 @@ export class HvmGuest extends DomainGuest<HvmCpuState> {
   /** Tells whether the log of its writes is ours, if there is one */
   #witness: bigint | undefined;
   #weakened: WeakenedListener["weakened"] | undefined;
-  /** When its memory was mapped again last, ms */
-  #renewed = -Infinity;
+  /** When its memory is to be mapped again, ms */
+  #renewAt = -Infinity;
   #replaced = new ReplacedPages();
 
   /**
@@ -135,14 +135,16 @@ export class HvmGuest extends DomainGuest<HvmCpuState> {
     const now = performance.now();
     const pages = this.pageCount();
     const isDue = this.writeLog === undefined
-      ? now - this.#renewed >= RENEW_INTERVAL
+      ? now >= this.#renewAt
       : pages !== this.#pages;
     if (!full && !isDue) return;
-    this.#renewed = now;
     this.#pages = pages;
     if (full || this.writeLog !== undefined) this.forgetMappings();
     else this.renewMappings();
     this.#guardReplaced(now);
+    const took = performance.now() - now;
+    const wait = Math.max(RENEW_LEAST, RENEW_RATIO * took);
+    this.#renewAt = now + Math.min(wait, RENEW_MOST);
   }
 
   #guardReplaced(now: number): void {
