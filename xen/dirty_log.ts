@@ -1,3 +1,4 @@
+import { memoryTypes } from "./device_model.ts";
 import { XenError } from "./errors.ts";
 import type { HypercallBuffer } from "./hypercall_buffer.ts";
 import type { XenHost } from "./host.ts";
@@ -39,6 +40,7 @@ export class DirtyLog implements Disposable {
   #watched: Uint8Array;
   /** Position of the first byte that is not zero there */
   #lowest: number;
+  #frames: readonly bigint[];
   #written: readonly bigint[] = [];
 
   /**
@@ -56,6 +58,7 @@ export class DirtyLog implements Disposable {
   ) {
     this.#host = host;
     this.#domain = domain;
+    this.#frames = frames;
     this.#witness = frames[0]!;
     const highest = frames.reduce((a, b) => a > b ? a : b);
     if (highest >= MAX_FRAMES) {
@@ -97,6 +100,24 @@ export class DirtyLog implements Disposable {
     }
     this.#written = written;
     return isMarked(bytes, this.#witness);
+  }
+
+  /**
+   * Has those of its frames count as written to in whose place others came: Xen
+   * logs nothing of these, and has them be ordinary memory, as it has what was
+   * written to.
+   *
+   * @throws {XenError} If Xen refuses
+   */
+  markReplaced(): void {
+    const { deviceModel, hypercalls } = this.#host;
+    const written = new Set(this.#written);
+    const clean = this.#frames.filter((frame) => !written.has(frame));
+    const types = hypercalls.typesOf(this.#domain, clean);
+    for (const [index, frame] of clean.entries()) {
+      if (types[index] !== memoryTypes.writable) continue;
+      deviceModel.markWritten(this.#domain, frame);
+    }
   }
 
   /** Whether a frame is one of those that it was made for. */

@@ -161,20 +161,12 @@ export abstract class DomainGuest<C extends CpuState> extends PagedGuest {
 
   /** `XEN_DOMINF_*`; those of a dying domain once it does not exist. */
   #flags(): number {
-    return this.#info()?.getUint32(domainInfo.flags, true) ??
-      domainFlags.dying;
-  }
-
-  /** Pages of memory that it has; none once it does not exist. */
-  protected pageCount(): bigint | undefined {
-    return this.#info()?.getBigUint64(domainInfo.tot_pages, true);
-  }
-
-  #info(): DataView | undefined {
     const { id } = this.domain;
     const [view] = this.host.control.domainInfoList(id, 1);
     // Xen tells of the next one that there is
-    return view?.getUint16(domainInfo.domain, true) === id ? view : undefined;
+    return view?.getUint16(domainInfo.domain, true) === id
+      ? view.getUint32(domainInfo.flags, true)
+      : domainFlags.dying;
   }
 
   protected paused(): boolean {

@@ -122,7 +122,8 @@ export class ForeignFrames implements Disposable {
   ): boolean {
     const { pointer, errors } = this.#mapOver(domain, place, frames);
     const done = errors.every((error) => error === 0);
-    // Where the call itself fails the library has unmapped all
+    // Where the call fails the library has unmapped all, or rarely nothing: who
+    // unmaps it once more may hit what another thread has there by now
     if (!done && pointer !== null) this.#unmap(place, frames.length);
     return done;
   }

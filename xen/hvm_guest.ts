@@ -52,6 +52,12 @@ function levelsOf(host: XenHost, { id, name }: Domain): Levels {
   }
 }
 
+/** When to map memory again that was mapped from one time to another, ms. */
+function renewalAfter(from: number, to: number): number {
+  const wait = Math.max(RENEW_LEAST, RENEW_RATIO * (to - from));
+  return from + Math.min(wait, RENEW_MOST);
+}
+
 /** Whether it is the processor that has no such thing. */
 function isMissing(error: Error): boolean {
   return error instanceof XenError &&
@@ -73,8 +79,6 @@ export class HvmGuest extends DomainGuest<HvmCpuState> {
   #trapped: readonly bigint[] = [];
   #server: number | undefined;
   #readOnly: readonly bigint[] = [];
-  /** How many it had at the last look */
-  #pages: bigint | undefined;
   #dirtyLog: DirtyLog | undefined;
   /** Tells whether the log of its writes is ours, if there is one */
   #witness: bigint | undefined;
@@ -108,16 +112,20 @@ export class HvmGuest extends DomainGuest<HvmCpuState> {
   /**
    * Reads the virtual CPUs anew, and what was written to since.
    *
-   * @param depth From `pass` on, whether its memory is what it was as well;
-   *   with `full`, all of it is mapped anew, and `compare` compares what was not
-   *   written to as well
+   * @param depth From `pass` on, whether its memory is what it was as well, once
+   *   a second; with `full`, all of it is mapped anew, and `compare` compares
+   *   what was not written to as well
    * @throws {NoSuchDomainError} If the guest is gone
    */
   override refresh(depth: LookDepth = "cpus"): void {
     super.refresh();
     this.comparesAll = depth === "full";
-    if (depth !== "cpus") this.#findReplaced(depth === "full");
-    const lost = this.#lookAtLog();
+    const now = performance.now();
+    const isDue = depth === "full" ||
+      depth === "pass" && now >= this.#renewAt;
+    if (isDue) this.#findReplaced(depth === "full");
+    const lost = this.#lookAtLog(isDue);
+    if (isDue) this.#renewAt = renewalAfter(now, performance.now());
     if (lost === undefined) return;
     this.assertAlive();
     this.#forgetLog();
@@ -126,28 +134,12 @@ export class HvmGuest extends DomainGuest<HvmCpuState> {
 
   /**
    * A guest can have Xen put another page in the place of one, with the same
-   * number: what is mapped is the old one still, and what came is guarded by
-   * nothing. Where a log tells what to compare, mapping everything again would
-   * have all of it compared; there it is done when the number of pages changes,
-   * which it does if one is given back while we have it mapped.
+   * number: what is mapped is the old one still, and of what came nothing is
+   * guarded or logged.
    */
   #findReplaced(full: boolean): void {
-    const now = performance.now();
-    const pages = this.pageCount();
-    const isDue = this.writeLog === undefined
-      ? now >= this.#renewAt
-      : pages !== this.#pages;
-    if (!full && !isDue) return;
-    this.#pages = pages;
-    if (full || this.writeLog !== undefined) this.forgetMappings();
+    if (full) this.forgetMappings();
     else this.renewMappings();
-    this.#guardReplaced(now);
-    const took = performance.now() - now;
-    const wait = Math.max(RENEW_LEAST, RENEW_RATIO * took);
-    this.#renewAt = now + Math.min(wait, RENEW_MOST);
-  }
-
-  #guardReplaced(now: number): void {
     const { control, deviceModel } = this.host;
     const { id } = this.domain;
     this.#replaced.guard(
@@ -165,7 +157,7 @@ export class HvmGuest extends DomainGuest<HvmCpuState> {
         (frame) => deviceModel.setMemoryType(id, [frame], type),
       );
     }
-    const text = this.#replaced.tell(now);
+    const text = this.#replaced.tell(performance.now());
     if (text === undefined) return;
     this.assertAlive();
     this.#weakened?.("pages", text);
@@ -179,8 +171,9 @@ export class HvmGuest extends DomainGuest<HvmCpuState> {
   }
 
   /** Why there is no log of its writes any more, if there was one. */
-  #lookAtLog(): string | undefined {
+  #lookAtLog(markReplaced: boolean): string | undefined {
     try {
+      if (markReplaced) this.#dirtyLog?.markReplaced();
       const isLost = this.#dirtyLog?.look() === false;
       return isLost
         ? "somebody else logs what the guest writes, such as a live migration"

@@ -584,22 +584,57 @@ Deno.test("a page that was given back is unreadable, and read again when there i
   assertEquals(machine.mappedPages, mapped);
 });
 
-Deno.test("where writes are logged a page that another came in the place of is seen when the count of pages changes", () => {
+Deno.test("memory is mapped again for a fiftieth of the time, and not less than once in 10 seconds", () => {
+  for (
+    const [took, wait] of [[1, 1000], [20, 1000], [40, 2000], [300, 10_000]]
+  ) {
+    using clock = new FakeClock();
+    using setting = new Setting();
+    const { machine } = setting;
+    const guest = setting.guest();
+    const trusted = guest.trustedCopy(guest.read(START, PAGE_SIZE));
+    let renewals = 0;
+    guest.refresh("full");
+    guest.compare(START, trusted);
+    clock.pass(1000);
+    machine.onMapOver = () => {
+      // All of it is the time of the first mapping
+      if (renewals++ === 0) clock.pass(took!);
+    };
+    guest.refresh("pass");
+    assert(renewals > 0);
+    renewals = 0;
+    clock.pass(wait! - took! - 1);
+    guest.refresh("pass");
+    assertEquals(renewals, 0, `${took}`);
+    clock.pass(1);
+    guest.refresh("pass");
+    assert(renewals > 0, `${took}`);
+  }
+});
+
+Deno.test("where writes are logged a page that another came in the place of is compared in the next second", () => {
   using clock = new FakeClock();
   using setting = new Setting();
-  const { machine, xen } = setting;
-  const { guest: open, protect, trusted, frames } = logged(setting);
+  const { machine } = setting;
+  const { log, guest: open, protect, trusted, frames } = logged(setting);
   const guest = open();
   protect(guest);
+  guest.refresh("full");
+  guest.compare(START, trusted);
   guest.refresh("pass");
   assertEquals(guest.compare(START, trusted), []);
-  machine.replaced.set(frames[0]!, machine.allocate());
+  machine.replaced.set(frames[1]!, machine.allocate());
+  log.ordinary.add(frames[1]!);
+  guest.refresh("pass");
+  assertEquals(guest.compare(START, trusted), []);
   clock.pass(1000);
   guest.refresh("pass");
-  assertEquals(guest.compare(START, trusted), []);
-  xen.pages++;
-  guest.refresh("pass");
-  assertEquals(guest.compare(START, trusted), [0]);
+  assertEquals(guest.compare(START, trusted), [1]);
+  assertEquals(log.calls.filter((call) => call.startsWith("mark")), [
+    `mark ${frames[0]}`,
+    `mark ${frames[1]}`,
+  ]);
 });
 
 Deno.test("a page table that another came in the place of is seen as well", () => {

@@ -10,6 +10,8 @@ const TELL_INTERVAL = 60_000;
 export class ReplacedPages {
   #guarded = 0;
   #refused = 0;
+  /** Searches that Xen refused */
+  #blind = 0;
   #reason = "";
   #told = -Infinity;
 
@@ -21,22 +23,26 @@ export class ReplacedPages {
    * @param guard Guards one
    */
   guard(find: () => readonly bigint[], guard: (frame: bigint) => void): void {
-    for (const frame of this.#unlessRefused(find) ?? []) {
-      this.#unlessRefused(() => {
-        guard(frame);
-        this.#guarded++;
-      });
+    let frames: readonly bigint[] = [];
+    const isKnown = this.#tries(() => {
+      frames = find();
+    });
+    if (!isKnown) this.#blind++;
+    for (const frame of frames) {
+      if (this.#tries(() => guard(frame))) this.#guarded++;
+      else this.#refused++;
     }
   }
 
-  #unlessRefused<T>(work: () => T): T | undefined {
+  /** Does something; says whether Xen lets it. */
+  #tries(work: () => void): boolean {
     try {
-      return work();
+      work();
+      return true;
     } catch (error) {
       if (!(error instanceof XenError)) throw error;
-      this.#refused++;
       this.#reason = error.message;
-      return undefined;
+      return false;
     }
   }
 
@@ -47,19 +53,30 @@ export class ReplacedPages {
    * @param now In ms
    */
   tell(now: number): string | undefined {
-    if (this.#guarded + this.#refused === 0) return undefined;
     if (now - this.#told < TELL_INTERVAL) return undefined;
-    const guarded =
-      `the guest had Xen replace guarded pages (${this.#guarded} ` +
-      "times), which are guarded again";
-    const refused = `Xen refuses to guard pages that came in the place of ` +
-      `others (${this.#refused} times): ${this.#reason}`;
-    const texts = [
-      ...(this.#guarded > 0 ? [guarded] : []),
-      ...(this.#refused > 0 ? [refused] : []),
-    ];
+    const texts: string[] = [];
+    if (this.#guarded > 0) {
+      texts.push(
+        `the guest had Xen replace guarded pages (${this.#guarded} times), ` +
+          "which are guarded again",
+      );
+    }
+    if (this.#refused > 0) {
+      texts.push(
+        "Xen refuses to guard pages that came in the place of others " +
+          `(${this.#refused} times): ${this.#reason}`,
+      );
+    }
+    if (this.#blind > 0) {
+      texts.push(
+        "Xen does not say which guarded pages the guest has replaced: " +
+          this.#reason,
+      );
+    }
+    if (texts.length === 0) return undefined;
     this.#guarded = 0;
     this.#refused = 0;
+    this.#blind = 0;
     this.#told = now;
     return texts.join("; ");
   }

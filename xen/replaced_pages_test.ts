@@ -25,7 +25,7 @@ Deno.test("where Xen does not say which pages they are that is told", () => {
   pages.guard(() => {
     throw new XenError("memory_op", EINVAL);
   }, () => {});
-  assertMatch(pages.tell(0)!, /^Xen refuses .*memory_op: invalid/);
+  assertMatch(pages.tell(0)!, /^Xen does not say .*memory_op: invalid/);
 });
 
 Deno.test("what comes within a minute is told together", () => {

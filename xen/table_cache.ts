@@ -119,7 +119,10 @@ export class TableCache {
   /** Maps all tables again, in the place of each: see `FrameMapping.renew`. */
   renew(): void {
     if (this.#mappings.every((mapping) => mapping.renew())) return;
+    const frames = [...this.#tables.keys()];
     this.clear();
+    // Now: who asks for it has a limit for the time that it takes
+    this.load(frames);
   }
 
   /** Unmaps all tables. */

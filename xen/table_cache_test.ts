@@ -88,3 +88,42 @@ Deno.test("a pinned table answers as it was, until it is unpinned", () => {
   assertEquals(tables.entry(frame, 3), 0x2003n);
   assertEquals(tables.generation > generation, true);
 });
+
+Deno.test("tables that are mapped again show what came in their place, and words stay good", () => {
+  using machine = new Machine();
+  const tables = setUp(machine);
+  const frame = machine.allocate();
+  machine.setEntry(frame, 0, 1n);
+  const words = tables.words(frame)!;
+  const { generation } = tables;
+  const other = machine.allocate();
+  machine.setEntry(other, 0, 2n);
+  machine.replaced.set(frame, other);
+  assertEquals(tables.entry(frame, 0), 1n);
+  tables.renew();
+  assertEquals([tables.entry(frame, 0), words[0]], [2n, 2]);
+  assertEquals(tables.generation, generation);
+  tables.clear();
+});
+
+Deno.test("where a table is no more then, the others are had anew at once", () => {
+  using machine = new Machine();
+  const tables = setUp(machine);
+  const frames = Array.from({ length: 600 }, () => machine.allocate());
+  frames.forEach((frame) => machine.setEntry(frame, 0, frame));
+  tables.load(frames);
+  const { generation } = tables;
+  const lost = frames[300]!;
+  machine.refused.add(lost);
+  tables.renew();
+  // Whoever has words from before must not use them
+  assert(tables.generation > generation);
+  assertEquals(machine.mappedPages, 599);
+  const { mapCalls } = machine;
+  const others = frames.filter((frame) => frame !== lost);
+  assert(others.every((frame) => tables.entry(frame, 0) === frame));
+  assertEquals(machine.mapCalls, mapCalls);
+  assertEquals(tables.entry(lost, 0), undefined);
+  tables.clear();
+  assertEquals(machine.mappedPages, 0);
+});

@@ -1,3 +1,4 @@
+import { constants } from "../constants.ts";
 import { XenError } from "../errors.ts";
 import type { HypercallBuffer } from "../hypercall_buffer.ts";
 import type { XenHost } from "../host.ts";
@@ -12,6 +13,8 @@ export class DirtyLogHost {
   readonly refused = new Map<string, number>();
   /** Buffers that were not given back */
   buffers = 0;
+  /** Frames of which nothing is logged, since others came in their place */
+  readonly ordinary = new Set<bigint>();
   /** Whether marking a frame as written does anything */
   marks = true;
   readonly host: Pick<XenHost, "control" | "deviceModel" | "hypercalls">;
@@ -50,6 +53,16 @@ export class DirtyLogHost {
         },
       },
       hypercalls: {
+        typesOf: (_domain: number, frames: readonly bigint[]) => {
+          call("types");
+          const { HVMMEM_ram_rw, HVMMEM_ram_ro } = constants;
+          // What is written to becomes ordinary memory, so that it is told once
+          return frames.map((frame) =>
+            this.#written?.has(frame) === false && !this.ordinary.has(frame)
+              ? HVMMEM_ram_ro
+              : HVMMEM_ram_rw
+          );
+        },
         buffer: (size: number) => {
           this.buffers++;
           return {

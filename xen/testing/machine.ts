@@ -85,6 +85,8 @@ export class Machine implements Disposable {
   opens = true;
   /** Number of calls of `xenforeignmemory_map` */
   mapCalls = 0;
+  /** Called before frames are mapped in place of what is mapped */
+  onMapOver: () => void = () => {};
   /** Pages that are mapped now */
   mappedPages = 0;
 
@@ -143,7 +145,10 @@ export class Machine implements Disposable {
         _pages,
         frames,
         errors,
-      ) => this.#map(place!, { domain, protection, frames, errors }),
+      ) => {
+        this.onMapOver();
+        return this.#map(place!, { domain, protection, frames, errors });
+      },
       xenforeignmemory_unmap: (_handle, pointer, pages) => {
         this.mappedPages -= Number(pages);
         return calls.munmap(pointer, BigInt(pages) * BigInt(PAGE_SIZE));
@@ -163,6 +168,15 @@ export class Machine implements Disposable {
     this.mapCalls++;
     const results = new Int32Array((errors as Uint8Array<ArrayBuffer>).buffer);
     const list = new BigUint64Array((frames as Uint8Array<ArrayBuffer>).buffer);
+    // Where a frame is refused nothing is mapped, whatever was there
+    mapMemory(
+      place,
+      list.length * PAGE_SIZE,
+      PROT_NONE,
+      MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED,
+      -1,
+      0,
+    );
     list.forEach((frame, index) => {
       const isOwners = this.own.has(frame) === (domain === DOMID_SELF);
       const isRefused = this.refused.has(frame) || frame >= BigInt(FRAMES) ||
