@@ -72,7 +72,13 @@ export function* compareRegion(
   living?.begin();
   const unreadable: Unreadable[] = [];
   let changes = 0;
-  for (const page of suspectPages(guest, region.start, region.trusted)) {
+  const pages = suspectPages(
+    guest,
+    region.start,
+    region.trusted,
+    living?.disowned,
+  );
+  for (const page of pages) {
     if (changes > MAX_CHANGES) break;
     const from = page * PAGE_SIZE;
     const expected = region.trusted.subarray(from, from + PAGE_SIZE);

@@ -39,9 +39,15 @@ export interface Guest extends KernelMemory {
    * Compares a page-aligned range with a trusted copy through the current
    * page tables.
    *
+   * @param also Positions of pages that are compared even if it is known that
+   *   nothing was written to them
    * @returns Positions of the pages that differ
    */
-  compare(start: bigint, trusted: Uint8Array<ArrayBuffer>): number[];
+  compare(
+    start: bigint,
+    trusted: Uint8Array<ArrayBuffer>,
+    also?: Iterable<number>,
+  ): number[];
   /** A copy of bytes, placed so that `compare` is fast with it. */
   trustedCopy(bytes: Uint8Array): Uint8Array<ArrayBuffer>;
   /**

@@ -53,6 +53,8 @@ export class LivingText {
   #changing = new Map<bigint, Changing>();
   /** Places with a hook, which are looked at even where nothing differs */
   #hooked = new Map<bigint, Hooked>();
+  /** Positions of pages where a hook was that is accounted for no more */
+  #disowned = new Set<number>();
   #seen = new Set<bigint>();
   #nextCheck = 0;
   /** Whether the kernel says that it is changing its code, once it is asked */
@@ -76,6 +78,14 @@ export class LivingText {
   /** Places that were on the way at the last look: to be looked at again. */
   get changing(): number {
     return this.#changing.size;
+  }
+
+  /**
+   * Positions of pages that may differ though nothing was written to them: the
+   * trusted copy has changed.
+   */
+  get disowned(): Iterable<number> {
+    return this.#disowned;
   }
 
   /** To be called before each look. */
@@ -103,6 +113,8 @@ export class LivingText {
       this.#hooked.delete(place);
       const at = Number(place - start);
       trusted.set(this.#pristine.subarray(at, at + size), at);
+      this.#disowned.add(Math.floor(at / PAGE_SIZE));
+      this.#disowned.add(Math.floor((at + size - 1) / PAGE_SIZE));
     }
   }
 

@@ -243,8 +243,11 @@ Deno.test("a hook that the kernel does not account for any more is found, though
   all.write(0x100, HOOK);
   assertEquals(all.look(), []);
   assertEquals(all.look(), []);
+  assertEquals([...all.living.disowned], []);
   all.disowned.add(TEXT + 0x100n);
   assertEquals(all.look(), [0x100]);
+  // Who knows of no write there has to compare it
+  assertEquals([...all.living.disowned], [0]);
   assertEquals([...all.living.instrumentation()], []);
   assertEquals(trusted(all, 0x100), ORIGINAL);
 });

@@ -17,7 +17,13 @@ export function restoreRegion(
 ): Remedy {
   return (writable) => {
     living?.begin();
-    for (const page of suspectPages(guest, region.start, region.trusted)) {
+    const pages = suspectPages(
+      guest,
+      region.start,
+      region.trusted,
+      living?.disowned,
+    );
+    for (const page of pages) {
       const from = page * PAGE_SIZE;
       const start = region.start + BigInt(from);
       const read = guest.read(start, PAGE_SIZE);

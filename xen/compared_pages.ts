@@ -12,9 +12,10 @@ export interface WriteLog {
  * Tells which pages of a range have to be compared: all of them once, then
  * those that were written to.
  *
- * A page that differed once is compared always. Who accounts for a difference
+ * A page that differed once is compared always: who accounts for a difference
  * makes it part of the trusted copy, and may take it out again while the guest
- * writes nothing.
+ * writes nothing. Where it was made so before the log
+ * began, that page has to be named.
  */
 export class ComparedPages {
   #log: WriteLog;
@@ -55,13 +56,18 @@ export class ComparedPages {
       this.#trusted === trusted;
   }
 
-  /** Positions of the pages to be compared now, in order; undefined for all. */
-  get due(): readonly number[] | undefined {
+  /**
+   * Positions of the pages to be compared now, in order; undefined for all.
+   *
+   * @param also Positions of pages that are to be, whatever the log says
+   */
+  due(also: Iterable<number>): readonly number[] | undefined {
     if (this.#isFirst) return undefined;
     const written = this.#log.written.flatMap((frame) =>
       this.#pages.get(frame) ?? []
     );
-    return [...new Set([...this.#always, ...written])].sort((a, b) => a - b);
+    const due = new Set([...this.#always, ...written, ...also]);
+    return [...due].sort((a, b) => a - b);
   }
 
   /**

@@ -677,6 +677,18 @@ Deno.test("where writes are logged only what was written to is compared again", 
   assertEquals(look(), [1, 2]);
 });
 
+Deno.test("a page whose trusted copy has changed is compared if it is named, and from then on", () => {
+  using setting = new Setting();
+  const { guest: open, protect, trusted } = logged(setting);
+  const guest = open();
+  protect(guest);
+  assertEquals(guest.compare(START, trusted), []);
+  trusted[PAGE_SIZE + 5] = 7;
+  assertEquals(guest.compare(START, trusted), []);
+  assertEquals(guest.compare(START, trusted, [1]), [1]);
+  assertEquals(guest.compare(START, trusted), [1]);
+});
+
 Deno.test("a page that was written to while nothing was logged is compared first", () => {
   using setting = new Setting();
   const { guest: open, protect, trusted, write } = logged(setting);

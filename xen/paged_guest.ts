@@ -186,15 +186,21 @@ export abstract class PagedGuest implements Disposable {
    *
    * @param start Guest virtual address, page aligned
    * @param trusted What should be there, a multiple of the page size
+   * @param also Positions of pages that are compared even if they were not
+   *   written to
    * @returns Positions of the pages that differ
    * @throws {UnreadableMemoryError} If one page is unreadable
    */
-  compare(start: bigint, trusted: Uint8Array<ArrayBuffer>): number[] {
+  compare(
+    start: bigint,
+    trusted: Uint8Array<ArrayBuffer>,
+    also: Iterable<number> = [],
+  ): number[] {
     const mapping = this.#mapping(start, trusted.length);
     const view = this.#views.get(start)!;
     view.comparedAt = this.looks;
     const compared = this.#compared(view, mapping, trusted);
-    const pages = this.comparesAll ? undefined : compared?.due;
+    const pages = this.comparesAll ? undefined : compared?.due(also);
     const differing = differingPages(mapping, trusted, pages);
     compared?.compared(differing);
     return differing;
