@@ -72,13 +72,7 @@ export function* compareRegion(
   living?.begin();
   const unreadable: Unreadable[] = [];
   let changes = 0;
-  const pages = suspectPages(
-    guest,
-    region.start,
-    region.trusted,
-    living?.disowned,
-  );
-  for (const page of pages) {
+  for (const page of suspectPages(guest, region, living)) {
     if (changes > MAX_CHANGES) break;
     const from = page * PAGE_SIZE;
     const expected = region.trusted.subarray(from, from + PAGE_SIZE);

@@ -200,7 +200,10 @@ export class ExecutableMemory implements Detector {
     unreadable: Unreadable[],
   ): Generator<bigint> {
     let known = 0;
-    const used = suspectPages(this.#guest, start, this.#traps(size));
+    const used = suspectPages(this.#guest, {
+      start,
+      trusted: this.#traps(size),
+    });
     for (const position of used) {
       if (position < known) continue;
       if (unreadable.length >= MAX_FINDINGS) return;

@@ -17,13 +17,7 @@ export function restoreRegion(
 ): Remedy {
   return (writable) => {
     living?.begin();
-    const pages = suspectPages(
-      guest,
-      region.start,
-      region.trusted,
-      living?.disowned,
-    );
-    for (const page of pages) {
+    for (const page of suspectPages(guest, region, living)) {
       const from = page * PAGE_SIZE;
       const start = region.start + BigInt(from);
       const read = guest.read(start, PAGE_SIZE);

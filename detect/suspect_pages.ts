@@ -1,24 +1,24 @@
 import { UnreadableMemoryError } from "../guestos/memory.ts";
 import { type Guest, PAGE_SIZE } from "./guest.ts";
+import type { LivingText } from "./living_text.ts";
+import type { TrustedRegion } from "./trusted_region.ts";
 
 /**
  * Positions of the pages worth a closer look: those that differ or, where one
  * cannot be read, all of them.
  *
- * @param start Guest virtual address of the first page
- * @param expected What must be there, whole pages
- * @param also Positions of pages that may differ though nothing was written
+ * @param range Where, and what must be there, whole pages
+ * @param living Knows pages that may differ though nothing was written to them
  */
 export function suspectPages(
   guest: Guest,
-  start: bigint,
-  expected: Uint8Array<ArrayBuffer>,
-  also?: Iterable<number>,
+  { start, trusted }: Pick<TrustedRegion, "start" | "trusted">,
+  living?: LivingText,
 ): Iterable<number> {
   try {
-    return guest.compare(start, expected, also);
+    return guest.compare(start, trusted, living?.disowned);
   } catch (error) {
     if (!(error instanceof UnreadableMemoryError)) throw error;
-    return Array(expected.length / PAGE_SIZE).keys();
+    return Array(trusted.length / PAGE_SIZE).keys();
   }
 }

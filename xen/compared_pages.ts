@@ -14,8 +14,8 @@ export interface WriteLog {
  *
  * A page that differed once is compared always: who accounts for a difference
  * makes it part of the trusted copy, and may take it out again while the guest
- * writes nothing. Where it was made so before the log
- * began, that page has to be named.
+ * writes nothing. Where it was made so before the log began, that page has to be
+ * named.
  */
 export class ComparedPages {
   #log: WriteLog;

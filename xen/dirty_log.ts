@@ -1,7 +1,7 @@
-import { memoryTypes } from "./device_model.ts";
 import { XenError } from "./errors.ts";
 import type { HypercallBuffer } from "./hypercall_buffer.ts";
 import type { XenHost } from "./host.ts";
+import { ordinaryFrames } from "./ordinary_frames.ts";
 import { unlessGone } from "./unless_gone.ts";
 
 /** Guest frames below it can be logged: 1 TiB, of which the log takes 32 MiB */
@@ -110,13 +110,10 @@ export class DirtyLog implements Disposable {
    * @throws {XenError} If Xen refuses
    */
   markReplaced(): void {
-    const { deviceModel, hypercalls } = this.#host;
     const written = new Set(this.#written);
     const clean = this.#frames.filter((frame) => !written.has(frame));
-    const types = hypercalls.typesOf(this.#domain, clean);
-    for (const [index, frame] of clean.entries()) {
-      if (types[index] !== memoryTypes.writable) continue;
-      deviceModel.markWritten(this.#domain, frame);
+    for (const frame of ordinaryFrames(this.#host, this.#domain, clean)) {
+      this.#host.deviceModel.markWritten(this.#domain, frame);
     }
   }
 

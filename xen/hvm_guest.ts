@@ -1,6 +1,5 @@
 import type { HvmCpuState } from "../guestos/cpu_state.ts";
 import { DomainGuest } from "./domain_guest.ts";
-import { memoryTypes } from "./device_model.ts";
 import { DirtyLog, endDirtyLog } from "./dirty_log.ts";
 import type { Domain } from "./domains.ts";
 import { endWriteGate } from "./end_write_gate.ts";
@@ -15,6 +14,7 @@ import { PAGE_SIZE } from "./layouts.ts";
 import { isExecuted } from "./is_executed.ts";
 import type { LookDepth } from "./look_depth.ts";
 import { openTrap } from "./open_trap.ts";
+import { ordinaryFrames } from "./ordinary_frames.ts";
 import type { Levels } from "./page_walk.ts";
 import { ProtectedEntries } from "./protected_entries.ts";
 import type {
@@ -82,7 +82,7 @@ export class HvmGuest extends DomainGuest<HvmCpuState> {
   #dirtyLog: DirtyLog | undefined;
   /** Tells whether the log of its writes is ours, if there is one */
   #witness: bigint | undefined;
-  #weakened: WeakenedListener["weakened"] | undefined;
+  #listener: WeakenedListener | undefined;
   /** When its memory is to be mapped again, ms */
   #renewAt = -Infinity;
   #replaced = new ReplacedPages();
@@ -129,7 +129,7 @@ export class HvmGuest extends DomainGuest<HvmCpuState> {
     if (lost === undefined) return;
     this.assertAlive();
     this.#forgetLog();
-    this.#weakened?.("log", lost);
+    this.#listener?.weakened("log", lost);
   }
 
   /**
@@ -153,21 +153,14 @@ export class HvmGuest extends DomainGuest<HvmCpuState> {
       ] as const
     ) {
       this.#replaced.guard(
-        () => this.#writable(frames),
+        () => ordinaryFrames(this.host, id, frames),
         (frame) => deviceModel.setMemoryType(id, [frame], type),
       );
     }
     const text = this.#replaced.tell(performance.now());
     if (text === undefined) return;
     this.assertAlive();
-    this.#weakened?.("pages", text);
-  }
-
-  /** Those of some frames that are ordinary memory. */
-  #writable(frames: readonly bigint[]): bigint[] {
-    if (frames.length === 0) return [];
-    const types = this.host.hypercalls.typesOf(this.domain.id, frames);
-    return frames.filter((_, index) => types[index] === memoryTypes.writable);
+    this.#listener?.weakened("pages", text);
   }
 
   /** Why there is no log of its writes any more, if there was one. */
@@ -230,7 +223,7 @@ export class HvmGuest extends DomainGuest<HvmCpuState> {
     if (this.#loop === undefined) {
       return { rungs, entries: 0, registers: false };
     }
-    this.#weakened = (...what) => listener.weakened(...what);
+    this.#listener = listener;
     const unwatched = this.#refusal(() => this.#watchRegisters(listener));
     let unstopped: string | undefined;
     let cannotTrap = false;
