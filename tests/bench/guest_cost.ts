@@ -17,6 +17,7 @@ import { parseArgs } from "@std/cli/parse-args";
 import { Lab, linuxGuest, type LinuxGuestType, qemu } from "../lab/mod.ts";
 import { buildXkmon } from "../support/build_xkmon.ts";
 import { Monitor } from "../support/monitor.ts";
+import { refuseOption } from "../support/refuse_option.ts";
 import { XKMON } from "../support/start_lab.ts";
 import { busyText } from "./busy_text.ts";
 import { GuestLoad, type Work } from "./guest_load.ts";
@@ -133,11 +134,15 @@ function renderPairs(
   } |`;
 }
 
-const options = parseArgs(Deno.args, { string: ["pairs", "seconds"] });
+const USAGE = "[--pairs N] [--seconds N]";
+const options = parseArgs(Deno.args, {
+  string: ["pairs", "seconds"],
+  unknown: refuseOption(USAGE),
+});
 const count = Number(options.pairs ?? PAIRS);
 const windowMs = 1000 * Number(options.seconds ?? WINDOW_SECONDS);
 if (!(count >= 1 && windowMs >= 1000)) {
-  console.error("bench-guest: [--pairs N] [--seconds N]");
+  console.error(`bench-guest: ${USAGE}`);
   Deno.exit(2);
 }
 

@@ -14,6 +14,7 @@ import { bochs } from "../lab/bochs.ts";
 import { Lab, linuxGuest, type LinuxGuestType, qemu } from "../lab/mod.ts";
 import { buildXkmon } from "../support/build_xkmon.ts";
 import { Monitor } from "../support/monitor.ts";
+import { refuseOption } from "../support/refuse_option.ts";
 import { XKMON } from "../support/start_lab.ts";
 import { busyText } from "./busy_text.ts";
 import { GuestLoad, type Work } from "./guest_load.ts";
@@ -91,14 +92,18 @@ async function measure(
   return { without, guarded, ratios, rungs: [...rungs] };
 }
 
-const options = parseArgs(Deno.args, { string: ["host", "pairs", "seconds"] });
+const USAGE = "[--host qemu|bochs] [--pairs N] [--seconds N]";
+const options = parseArgs(Deno.args, {
+  string: ["host", "pairs", "seconds"],
+  unknown: refuseOption(USAGE),
+});
 const pairs = Number(options.pairs ?? PAIRS);
 const windowMs = 1000 * Number(options.seconds ?? WINDOW_SECONDS);
 const hosts = HOSTS.filter(({ name }) =>
   options.host === undefined || options.host === name
 );
 if (!(pairs >= 2 && windowMs >= 1000) || hosts.length === 0) {
-  console.error("bench-rungs: [--host qemu|bochs] [--pairs N] [--seconds N]");
+  console.error(`bench-rungs: ${USAGE}`);
   Deno.exit(2);
 }
 

@@ -7,6 +7,7 @@
  */
 import { parseArgs } from "@std/cli/parse-args";
 import { bochs, qemu } from "../lab/mod.ts";
+import { refuseOption } from "../support/refuse_option.ts";
 import { startLab } from "../support/start_lab.ts";
 import { killMonitors } from "./kill_monitors.ts";
 
@@ -29,6 +30,7 @@ Usage: deno task kills [--host qemu|bochs] [--type pv|pvh] [--count N]
 const options = parseArgs(Deno.args, {
   boolean: ["help"],
   string: ["host", "type", "count"],
+  unknown: refuseOption("--host, --type, --count, --help"),
 }) as { help?: boolean; host?: string; type?: string; count?: string };
 if (options.help) {
   console.log(HELP);

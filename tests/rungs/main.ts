@@ -11,6 +11,7 @@
 import { parseArgs } from "@std/cli/parse-args";
 import { hostCommand } from "../lab/host_command.ts";
 import { chosen } from "../support/chosen.ts";
+import { refuseOption } from "../support/refuse_option.ts";
 import { COLUMNS, type RungColumn } from "./columns.ts";
 import { isBad } from "./is_bad.ts";
 import { type ColumnText, columnText } from "./column_text.ts";
@@ -52,6 +53,7 @@ async function writeMatrix(made: ColumnText): Promise<void> {
 const asked = parseArgs(Deno.args, {
   string: ["guest", "host", "type", "rung"],
   collect: ["guest", "host", "type", "rung"],
+  unknown: refuseOption("[--guest G] [--host H] [--type T] [--rung R]"),
 });
 const guests = chosen(all("guest"), asked.guest);
 const hosts = chosen(all("host"), asked.host);

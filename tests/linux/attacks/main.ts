@@ -14,6 +14,7 @@ import { hostCommand } from "../../lab/host_command.ts";
 import { linuxGuest, type LinuxGuestType } from "../../lab/linux_guest.ts";
 import { LINUX_KERNELS, type LinuxVersion } from "../../lab/linux_kernels.ts";
 import { chosen } from "../../support/chosen.ts";
+import { refuseOption } from "../../support/refuse_option.ts";
 import { attackLab } from "./attack_lab.ts";
 import { AttackSession } from "./attack_session.ts";
 import { ATTACKS } from "./catalog.ts";
@@ -52,6 +53,7 @@ async function writeMatrix(): Promise<void> {
 const asked = parseArgs(Deno.args, {
   string: ["kernel", "type", "attack"],
   collect: ["kernel", "type", "attack"],
+  unknown: refuseOption("[--kernel V] [--type T] [--attack A]"),
 });
 const types = chosen(TYPES, asked.type);
 const names = chosen(ATTACKS.map(({ name }) => name), asked.attack);
