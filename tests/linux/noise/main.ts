@@ -28,7 +28,8 @@ Usage: deno task noise [OPTION]...
   --type TYPE        ${TYPES.join(" or ")} (pv)
   --minutes N        how long (15)
   --kinds KIND,...   ${ALL_KINDS.join(",")}
-                     (all; cpus with more than one processor only)
+                     (all; cpus with more than one processor only, ftrace_all
+                     with pv only: an emulated PVH guest stands still under it)
   --vcpus N          processors of the guest (1)
   --late-cpus        all but one of them are started by the noise (pvh only:
                      a PV kernel forgets processors that it does not start)
@@ -77,7 +78,10 @@ function parse(args: string[]): Request | undefined {
     throw new TypeError("--late-cpus: for --type pvh");
   }
   const kinds = options.kinds === undefined
-    ? ALL_KINDS.filter((kind) => kind !== "cpus" || vcpus > 1)
+    ? ALL_KINDS.filter((kind) =>
+      !(kind === "cpus" && vcpus === 1) &&
+      !(kind === "ftrace_all" && type === "pvh")
+    )
     : `${options.kinds}`.split(",").map(oneOf("kinds", ALL_KINDS));
   return {
     version: oneOf("kernel", versions)(options.kernel ?? "6.1"),
