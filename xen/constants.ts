@@ -81,7 +81,9 @@ export const constants = {
   /** What a virtual CPU's debugging does (public/domctl.h) */
   XEN_DOMCTL_DEBUG_OP_SINGLE_STEP_OFF: 0,
 
-  /** Progress of an I/O request (public/hvm/ioreq.h) */
+  /** An I/O request to memory (public/hvm/ioreq.h) */
+  IOREQ_TYPE_COPY: 1,
+  /** Progress of an I/O request (ibid.) */
   STATE_IOREQ_READY: 1,
   STATE_IOREQ_INPROCESS: 2,
   STATE_IORESP_READY: 3,

@@ -2,8 +2,12 @@ import { constants } from "./constants.ts";
 import type { XenHost } from "./host.ts";
 import { ioreq, ioreqBits } from "./layouts.ts";
 
-const { STATE_IOREQ_READY, STATE_IOREQ_INPROCESS, STATE_IORESP_READY } =
-  constants;
+const {
+  IOREQ_TYPE_COPY,
+  STATE_IOREQ_READY,
+  STATE_IOREQ_INPROCESS,
+  STATE_IORESP_READY,
+} = constants;
 
 /** A write of the guest that did not land. */
 export interface GatedWrite {
@@ -52,13 +56,17 @@ export class GateRequests implements Disposable {
   /**
    * Takes the request of a virtual CPU.
    *
-   * @returns Nothing if it is none to write
+   * @returns Nothing if it is none to write: Xen also has every server hear
+   *   that the guest gave memory back (`IOREQ_TYPE_INVALIDATE`), and waits
    */
   take(vcpu: number): GatedWrite | undefined {
     const at = vcpu * ioreq.size;
     const bits = this.#bits(vcpu);
     this.#setState(vcpu, STATE_IOREQ_INPROCESS);
-    if ((bits & ioreqBits.dir) !== 0) return undefined;
+    const type = this.#page.getUint8(at + ioreq.type);
+    if (type !== IOREQ_TYPE_COPY || (bits & ioreqBits.dir) !== 0) {
+      return undefined;
+    }
     const inMemory = (bits & ioreqBits.data_is_ptr) !== 0;
     return {
       vcpu,

@@ -1,11 +1,11 @@
 import type { HvmCpuState } from "../guestos/cpu_state.ts";
 import { DomainGuest } from "./domain_guest.ts";
+import { describeGatedWrite } from "./describe_gated_write.ts";
 import { DirtyLog, endDirtyLog } from "./dirty_log.ts";
 import type { Domain } from "./domains.ts";
 import { endWriteGate } from "./end_write_gate.ts";
 import { NoSuchDomainError, XenError } from "./errors.ts";
 import type { EventLoop } from "./event_loop.ts";
-import type { GatedWrite } from "./gate_requests.ts";
 import type { XenHost } from "./host.ts";
 import type { EntryUpdate } from "./hypercalls.ts";
 import { decodeHvmCpu } from "./hvm_cpu.ts";
@@ -22,7 +22,6 @@ import type {
   InvariantRange,
   Protection,
   Rung,
-  StoppedWrite,
   WeakenedListener,
 } from "./protection.ts";
 import { ReplacedPages } from "./replaced_pages.ts";
@@ -385,7 +384,11 @@ export class HvmGuest extends DomainGuest<HvmCpuState> {
         this.#server = server;
         this.note();
       },
-      (write) => listener.stopped(this.#describe(write)),
+      (write) => {
+        const { control } = this.host;
+        const described = describeGatedWrite(control, this.domain.id, write);
+        if (described !== undefined) listener.stopped(described);
+      },
     );
     // Xen refuses to close what is closed
     const closed = new Set(this.#gated);
@@ -413,21 +416,6 @@ export class HvmGuest extends DomainGuest<HvmCpuState> {
       },
     );
     this.writeLog = this.#dirtyLog;
-  }
-
-  #describe({ vcpu, address, size, count, data }: GatedWrite): StoppedWrite {
-    const { ip } = this.readCpu(vcpu);
-    const whole = count === 1 && data !== undefined && size <= 8;
-    const bytes = new Uint8Array(8);
-    if (whole) new DataView(bytes.buffer).setBigUint64(0, data, true);
-    return {
-      vcpu,
-      ip,
-      frame: address >> 12n,
-      offset: Number(address & 0xfffn),
-      size: size * count,
-      ...(whole ? { data: bytes.subarray(0, size) } : {}),
-    };
   }
 
   /** Lets the guest write to every page again, and change every register. */

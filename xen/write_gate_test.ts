@@ -125,16 +125,18 @@ class GateHost {
     }
   }
 
-  /** A virtual CPU asks the server. */
+  /** A virtual CPU asks the server: for memory, if it does not say for what. */
   request(
     vcpu: number,
     fields: Partial<Record<keyof typeof ioreq, number | bigint>>,
   ): void {
     const at = vcpu * ioreq.size;
-    for (const [name, value] of Object.entries(fields)) {
+    const request = { type: constants.IOREQ_TYPE_COPY, ...fields };
+    for (const [name, value] of Object.entries(request)) {
       const place = at + ioreq[name as keyof typeof ioreq];
-      if (name === "bits") this.page.setUint8(place, Number(value));
-      else if (typeof value === "bigint") {
+      if (name === "bits" || name === "type") {
+        this.page.setUint8(place, Number(value));
+      } else if (typeof value === "bigint") {
         this.page.setBigUint64(place, value, true);
       } else this.page.setUint32(place, value!, true);
     }
@@ -233,6 +235,19 @@ Deno.test("a read is answered and is no write", () => {
   xen.access(0, { bits: constants.STATE_IOREQ_READY | ioreqBits.dir });
   assertEquals(writes, []);
   assertEquals(xen.bits(0), constants.STATE_IORESP_READY | ioreqBits.dir);
+});
+
+Deno.test("what Xen tells every server is answered and is no write", () => {
+  const { xen, writes } = setUp();
+  xen.access(0, {
+    // IOREQ_TYPE_INVALIDATE
+    type: 8,
+    data: 0xffff_ffff_ffff_ffffn,
+    bytes: 4,
+    bits: constants.STATE_IOREQ_READY,
+  });
+  assertEquals(writes, []);
+  assertEquals(xen.bits(0), constants.STATE_IORESP_READY);
 });
 
 Deno.test("who writes goes on even if that cannot be told", () => {
