@@ -79,8 +79,8 @@ function parse(args: string[]): Request | undefined {
   }
   const kinds = options.kinds === undefined
     ? ALL_KINDS.filter((kind) =>
-      !(kind === "cpus" && vcpus === 1) &&
-      !(kind === "ftrace_all" && type === "pvh")
+      (kind !== "cpus" || vcpus > 1) &&
+      (kind !== "ftrace_all" || type === "pv")
     )
     : `${options.kinds}`.split(",").map(oneOf("kinds", ALL_KINDS));
   return {
