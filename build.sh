@@ -218,15 +218,16 @@ compile() (
 )
 
 # A monitor that does little for months: collecting garbage in other threads and
-# shrinking the heap while idle cost more than all its passes. Its passes are as
-# fast without the second of the optimising compilers, which makes a profile
-# take half as long again on a host with one slow processor. The first one is
-# for loops over memory: compiling what a few hundred stopped writes run through
-# took as long as judging them. What a guest may wait for stays compiled, though
-# it may not run for months. Positions in the source are kept at once: the first
-# stack that is asked for, which is at the first line that is printed, would have
-# all of the script parsed again.
-v8_flags=--v8-flags=--no-memory-reducer,--single-threaded-gc,--no-turbofan,--invocation-count-for-maglev=20000,--no-flush-bytecode,--no-enable-lazy-source-positions
+# shrinking the heap while idle cost more than all its passes. When there is much
+# to be collected it says so itself. Its passes are as fast without the second of
+# the optimising compilers, which makes a profile take half as long again on a
+# host with one slow processor. The first one is for loops over memory: compiling
+# what a few hundred stopped writes run through took as long as judging them.
+# What a guest may wait for stays compiled, though it may not run for months.
+# Positions in the source are kept at once: the first stack that is asked for,
+# which is at the first line that is printed, would have all of the script parsed
+# again.
+v8_flags=--v8-flags=--expose-gc,--no-memory-reducer,--single-threaded-gc,--no-turbofan,--invocation-count-for-maglev=20000,--no-flush-bytecode,--no-enable-lazy-source-positions
 
 # The script for the launcher, which has it evaluated: as a module, but that
 # nothing can be imported or exported. In ASCII it takes half of the memory.

@@ -13,10 +13,16 @@ import { Lifecycle } from "../xen/lifecycle.ts";
 import { openGuest } from "../xen/open_guest.ts";
 import { findKernel } from "../xen/recorded_kernel.ts";
 import { saysGone } from "../xen/says_gone.ts";
+import { collectGarbage } from "./collect_garbage.ts";
 import { evidenceSource } from "./evidence/evidence_source.ts";
 import { keepEvidence } from "./evidence/keep_evidence.ts";
 import { GuardianProcess } from "./guardian_process.ts";
-import { type LoadedProfile, loadKernel, openProfile } from "./load_profile.ts";
+import {
+  type LoadedKernel,
+  type LoadedProfile,
+  loadKernel,
+  openProfile,
+} from "./load_profile.ts";
 import { openLog } from "./log.ts";
 import type { Options } from "./options.ts";
 import { Output } from "./output.ts";
@@ -152,6 +158,7 @@ async function guardUntilGone(
   let patience = 0;
   for (;;) {
     const ending = await guardDomain(session, domain, onArmed, patience);
+    collectGarbage();
     isFirst = false;
     patience = ARM_LIMIT;
     if (ending === "stopped") return;
@@ -216,7 +223,10 @@ async function guardLiving(
     performance.now() < end && !stop.aborted &&
     domainById(host.control, host.store, domain.id)?.paused === true;
   const recorded = () => findKernel(host.store, domain, isBeingMade);
-  const loaded = await loadKernel(recorded, options);
+  // Given up once the profile is made: it is as large as all that stays
+  let loaded: LoadedKernel | undefined = await loadKernel(recorded, options);
+  const file = loaded.kernel &&
+    { path: loaded.kernel.path, sha256: loaded.kernel.sha256 };
   using journal = await Journal.take(domain.id);
   using guest = openGuest(host, domain, journal, loop);
   const left = guest.recover(false);
@@ -237,10 +247,9 @@ async function guardLiving(
     output.print(domain, { type: "notice", text });
   loaded.notices.forEach(notice);
   const opened = await openWithin(
-    () => {
-      guest.refresh();
-      return openProfile(loaded, guest, options);
-    },
+    guest,
+    loaded,
+    options,
     // A kernel that died as it booted comes up no more
     () => lifecycle.endOf(domain) !== undefined,
     patience > 0 || options.command === "start"
@@ -255,7 +264,9 @@ async function guardLiving(
       armed();
     },
   );
+  loaded = undefined;
   if (opened === undefined) return "stopped";
+  collectGarbage();
   const { profile } = opened;
   opened.notices.forEach(notice);
   // Its death is told by Xen; what notices it earlier need not say so
@@ -272,7 +283,7 @@ async function guardLiving(
         ? {
           keepEvidence: (incident) =>
             keepEvidence(
-              evidenceSource(host, guest, profile.symbols, loaded.kernel, stop),
+              evidenceSource(host, guest, profile.symbols, file, stop),
               incident,
               options.evidence,
             ),
@@ -361,14 +372,16 @@ async function guardLiving(
 /**
  * Makes the profile of a kernel, which may have to come up for that.
  *
- * @param open Makes it
+ * @param loaded What is known of it
  * @param inVain Whether there is nothing to wait for
  * @param patience How long the kernel may take, ms
  * @param waits Called once, if it has to be waited for
  * @returns `undefined` if the operator wants an end first
  */
 async function openWithin(
-  open: () => LoadedProfile,
+  guest: DomainGuest<CpuState>,
+  loaded: LoadedKernel,
+  options: Options,
   inVain: () => boolean,
   patience: number,
   stop: AbortSignal,
@@ -378,12 +391,14 @@ async function openWithin(
   const end = performance.now() + patience;
   for (let tries = 0; !stop.aborted; tries++) {
     try {
-      return open();
+      guest.refresh();
+      return openProfile(loaded, guest, options);
     } catch (error) {
       const isBooting = error instanceof UnreadableMemoryError ||
         error instanceof ProfileError && error.isBooting;
       if (!isBooting || performance.now() > end || inVain()) throw error;
     }
+    collectGarbage();
     if (tries === 0) waits();
     await sleeper.sleep(PROFILE_INTERVAL);
   }

@@ -46,6 +46,7 @@ const LONGEST = [
   "simpleos_pvh_test.ts",
   "response_test.ts",
   "linux_save_test.ts",
+  "linux_return_test.ts",
 ];
 
 /** Place in the order, by name among those that do not take long. */

@@ -1,10 +1,11 @@
 import type { CpuRegisters, CpuState } from "../guestos/cpu_state.ts";
 import type { Domain } from "./domains.ts";
 import { NoSuchDomainError, XenError } from "./errors.ts";
+import { flagsOf } from "./flags_of.ts";
 import type { XenHost } from "./host.ts";
 import type { EntryUpdate } from "./hypercalls.ts";
 import type { Journal, ProtectionNote } from "./journal.ts";
-import { domainFlags, domainInfo, PAGE_SIZE } from "./layouts.ts";
+import { domainFlags, PAGE_SIZE } from "./layouts.ts";
 import { mappedFrames } from "./mapped_frames.ts";
 import { PagedGuest } from "./paged_guest.ts";
 import type { Levels } from "./page_walk.ts";
@@ -152,25 +153,18 @@ export abstract class DomainGuest<C extends CpuState> extends PagedGuest {
    *   what its CPUs and tables say then is true of no guest
    */
   assertAlive(): void {
-    if ((this.#flags() & domainFlags.dying) !== 0) throw this.#goneError();
+    const { control } = this.host;
+    const flags = flagsOf(control, this.domain.id);
+    if ((flags & domainFlags.dying) !== 0) throw this.#goneError();
   }
 
   #goneError(cause?: Error): NoSuchDomainError {
     return new NoSuchDomainError(`${this.domain.name} is gone`, { cause });
   }
 
-  /** `XEN_DOMINF_*`; those of a dying domain once it does not exist. */
-  #flags(): number {
-    const { id } = this.domain;
-    const [view] = this.host.control.domainInfoList(id, 1);
-    // Xen tells of the next one that there is
-    return view?.getUint16(domainInfo.domain, true) === id
-      ? view.getUint32(domainInfo.flags, true)
-      : domainFlags.dying;
-  }
-
   protected paused(): boolean {
-    return (this.#flags() & domainFlags.paused) !== 0;
+    const flags = flagsOf(this.host.control, this.domain.id);
+    return (flags & domainFlags.paused) !== 0;
   }
 
   protected note(pause?: "working" | "working, paused before"): void {

@@ -493,14 +493,16 @@ export class HvmGuest extends DomainGuest<HvmCpuState> {
 
   /** Gives every mapping back, and events and gate of a guest that is gone. */
   override [Symbol.dispose](): void {
-    this.#events?.[Symbol.dispose]();
-    this.#events = undefined;
-    this.#gate?.[Symbol.dispose]();
-    this.#gate = undefined;
+    using stack = new DisposableStack();
+    // Backwards, and each of them whatever becomes of another
+    stack.defer(() => super[Symbol.dispose]());
+    stack.use(this.#dirtyLog);
+    stack.use(this.#gate);
+    stack.use(this.#events);
     this.writeLog = undefined;
-    this.#dirtyLog?.[Symbol.dispose]();
     this.#dirtyLog = undefined;
-    super[Symbol.dispose]();
+    this.#gate = undefined;
+    this.#events = undefined;
   }
 
   protected override get protection(): ProtectionNote {

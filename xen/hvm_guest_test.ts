@@ -216,7 +216,7 @@ function watched(setting: Setting) {
   const monitor = new MonitorHost();
   const { control } = setting.xen.host;
   const { host: events } = monitor;
-  const { hvmCpu: _, ...ofEvents } = events.control;
+  const { hvmCpu: _, domainInfoList: __, ...ofEvents } = events.control;
   const host = {
     ...setting.xen.host,
     libraries: events.libraries,
@@ -972,6 +972,18 @@ Deno.test("nothing stays mapped of a guest that is given back", () => {
   assert(setting.machine.mappedPages > 1);
   guest[Symbol.dispose]();
   assertEquals(setting.machine.mappedPages, 0);
+});
+
+Deno.test("nothing stays mapped of a guest whose events Xen refuses to end", () => {
+  using setting = new Setting();
+  const { monitor, guest: guarded } = watched(setting);
+  const guest = guarded();
+  guest.protect([], LISTENER);
+  guest.compare(START, new Uint8Array(PAGE_SIZE));
+  monitor.refused.set("disable", EBUSY);
+  assertThrows(() => guest[Symbol.dispose](), XenError);
+  assertEquals(setting.machine.mappedPages, 0);
+  monitor.refused.clear();
 });
 
 Deno.test("entries of page tables are the guest's own memory, and written as such", () => {

@@ -1,6 +1,8 @@
 import { XenError } from "./errors.ts";
 import type { EventLoop } from "./event_loop.ts";
+import { flagsOf } from "./flags_of.ts";
 import type { XenHost } from "./host.ts";
+import { domainFlags } from "./layouts.ts";
 import { MonitorRing } from "./monitor_ring.ts";
 import { unlessGone } from "./unless_gone.ts";
 import type { VmAnswer, VmEvent } from "./vm_event.ts";
@@ -119,12 +121,17 @@ export function endTableEvents({ control }: XenHost, domain: number): void {
 
 /**
  * Xen keeps a virtual CPU waiting beyond the end of its ring, and takes its
- * answer from the next one.
+ * answer from the next one. One that is being taken apart gets none, and nobody
+ * of it goes on.
  */
 function releaseWaiting(host: XenHost, { id, maxVcpus }: GatedDomain): void {
   const noLoop = { add: () => {}, remove: () => {} };
-  unlessGone(() => {
-    using ring = new MonitorRing(host, noLoop, id, () => "go on");
-    for (let vcpu = 0; vcpu < maxVcpus; vcpu++) ring.release(vcpu);
-  });
+  try {
+    unlessGone(() => {
+      using ring = new MonitorRing(host, noLoop, id, () => "go on");
+      for (let vcpu = 0; vcpu < maxVcpus; vcpu++) ring.release(vcpu);
+    });
+  } catch (error) {
+    if ((flagsOf(host.control, id) & domainFlags.dying) === 0) throw error;
+  }
 }

@@ -101,6 +101,22 @@ Deno.test("events that Xen refuses to end are not answered on a page that is gon
   assertEquals(xen.answers, [[0, PAUSED], [1, PAUSED]]);
 });
 
+Deno.test("a guest that Xen takes apart gets no more ring, and nobody of it waits", () => {
+  const xen = new MonitorHost();
+  const events = new MonitorEvents(xen.host, xen.loop, DOMAIN);
+  xen.dying = true;
+  xen.refused.set("enable", EBUSY);
+  events[Symbol.dispose]();
+  assertEquals(xen.answers, []);
+});
+
+Deno.test("that another process listens to a guest that lives is no end of waiting", () => {
+  const xen = new MonitorHost();
+  const events = new MonitorEvents(xen.host, xen.loop, DOMAIN);
+  xen.refused.set("enable", EBUSY);
+  assertThrows(() => events[Symbol.dispose](), XenError);
+});
+
 Deno.test("the events of a dead process are ended", () => {
   const xen = new MonitorHost();
   endMonitorEvents(xen.host, DOMAIN);

@@ -21,7 +21,7 @@ const PT_LOAD = 1;
  * @throws {ProfileError} If it has no symbols (kallsyms) or types (BTF)
  */
 export function imageOfFile(kernel: KernelFile, base: bigint): LinuxImage {
-  const { path, elf, payload } = kernel;
+  const { path, elf } = kernel;
   const segments = elf.segments.filter(({ type, address }) =>
     type === PT_LOAD && address >= LOWEST && address < HIGHEST
   );
@@ -73,6 +73,6 @@ export function imageOfFile(kernel: KernelFile, base: bigint): LinuxImage {
     symbols,
     btf: new Btf(types),
     sections,
-    payload,
+    isOfFile: true,
   });
 }

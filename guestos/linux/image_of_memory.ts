@@ -62,6 +62,7 @@ export function imageOfMemory(
     symbols,
     btf: readTypes(bytes, base, symbols),
     sections: new Map(),
+    isOfFile: false,
   });
 }
 

@@ -89,7 +89,7 @@ export const linux: ProfileModule = {
     const foundData = new Uint8Array(size);
     memory.readInto(image.address(offset), foundData);
     const text = predictText(image, memory, foundText, pv);
-    const rodata = predictRodata(image, foundData);
+    const rodata = predictRodata(image, foundData, kernel?.payload);
     const symbols = image.symbolTable;
     const state = new GuestState(image, memory);
     const predictor = modules === undefined || text.choices === undefined

@@ -27,8 +27,8 @@ export interface ImageParts {
   readonly btf: Btf;
   /** By name; none where only memory tells */
   readonly sections: ReadonlyMap<string, ImagePart>;
-  /** The kernel file, unpacked: what a boot loader may leave behind it */
-  readonly payload?: Uint8Array;
+  /** Whether the bytes are those of the kernel file */
+  readonly isOfFile: boolean;
 }
 
 /**
@@ -44,7 +44,8 @@ export class LinuxImage {
   readonly view: DataView;
   readonly symbols: KernelSymbols;
   readonly btf: Btf;
-  readonly payload: Uint8Array | undefined;
+  /** Whether the bytes are those of the kernel file */
+  readonly isOfFile: boolean;
   #sections: ReadonlyMap<string, ImagePart>;
   /** Of each symbol, in their order */
   #offsets: Float64Array | undefined;
@@ -60,7 +61,7 @@ export class LinuxImage {
     this.view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
     this.symbols = symbols;
     this.btf = parts.btf;
-    this.payload = parts.payload;
+    this.isOfFile = parts.isOfFile;
     this.#sections = parts.sections;
   }
 
@@ -72,13 +73,8 @@ export class LinuxImage {
       symbols: KernelSymbols.from(symbols),
       btf,
       sections: this.#sections,
-      ...(this.payload === undefined ? {} : { payload: this.payload }),
+      isOfFile: this.isOfFile,
     });
-  }
-
-  /** Whether the bytes are those of the kernel file. */
-  get isOfFile(): boolean {
-    return this.payload !== undefined;
   }
 
   /** A section by its name; `undefined` if there is none in the image. */

@@ -36,10 +36,12 @@ export function rodataRange(image: LinuxImage): {
  *
  * @param image The kernel, relocated
  * @param found The guest's read-only data as it is now
+ * @param payload The kernel file, unpacked, where there is one
  */
 export function predictRodata(
   image: LinuxImage,
   found: Uint8Array,
+  payload?: Uint8Array,
 ): PredictedRodata {
   const { offset, size } = rodataRange(image);
   const bytes = image.bytes.slice(offset, offset + size);
@@ -51,7 +53,7 @@ export function predictRodata(
     const from = afterInit.offset - offset;
     bytes.set(found.subarray(from, from + afterInit.size), from);
   }
-  const padding = paddingOf(image, offset, size);
+  const padding = paddingOf(image, offset, size, payload);
   if (padding !== undefined) {
     // A kernel that unpacked itself leaves bytes of its file behind
     const { at, leftover } = padding;
@@ -75,6 +77,7 @@ function paddingOf(
   image: LinuxImage,
   offset: number,
   size: number,
+  payload: Uint8Array | undefined,
 ): { at: number; leftover: Uint8Array } | undefined {
   let last = offset;
   for (const [, part] of image.sectionsOf("")) {
@@ -84,7 +87,6 @@ function paddingOf(
     }
   }
   const end = offset + size;
-  const { payload } = image;
   if (payload === undefined || last === offset || last === end) {
     return undefined;
   }

@@ -143,26 +143,25 @@ Deno.test("a prediction is a copy: it does not change the image", () => {
 
 Deno.test("behind the data there is nothing, or what is left of the unpacked file, whole", () => {
   const kernel = builder();
-  kernel.payload = new Uint8Array(0x8000).fill(0x99);
+  const payload = new Uint8Array(0x8000).fill(0x99);
   const image = kernel.build();
   const clean = foundIn(kernel);
   const stale = clean.slice();
   stale.fill(0x99, LAST - RODATA);
-  assertEquals(predictRodata(image, clean).bytes, clean);
-  assertEquals(predictRodata(image, stale).bytes, stale);
+  assertEquals(predictRodata(image, clean, payload).bytes, clean);
+  assertEquals(predictRodata(image, stale, payload).bytes, stale);
   const mixed = stale.slice();
   mixed[LAST - RODATA + 5] = 0;
-  assertEquals(predictRodata(image, mixed).bytes, clean);
+  assertEquals(predictRodata(image, mixed, payload).bytes, clean);
 });
 
 Deno.test("without a file that reaches so far nothing is left behind the data", () => {
   for (const payload of [undefined, new Uint8Array(END - 1).fill(0x99)]) {
     const kernel = builder();
-    kernel.payload = payload;
     const clean = foundIn(kernel);
     const stale = clean.slice();
     stale.fill(0x99, LAST - RODATA);
-    assertEquals(predictRodata(kernel.build(), stale).bytes, clean);
+    assertEquals(predictRodata(kernel.build(), stale, payload).bytes, clean);
   }
 });
 

@@ -85,7 +85,7 @@ function kernel(
     .put(0x520, branch(CALL, 0x520, 0x1590)).u64(0x3030, BASE + 0x520n)
     .put(0x530, [0xf0]).relative(".smp_locks", 0x5080, [0x530]);
   builder.put(0x600, hex("e9 11 11 11 11"));
-  if (ofFile) builder.payload = new Uint8Array(16);
+  builder.isOfFile = ofFile;
   return builder;
 }
 

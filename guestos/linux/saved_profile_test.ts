@@ -128,6 +128,7 @@ Deno.test("a kernel without a build id may be kept as well", () => {
     symbols,
     btf,
     sections: new Map(),
+    isOfFile: false,
   });
   const saved = saveProfile(seen, BANNER);
   assertEquals(useSavedProfile(seen, BANNER, saved).differing, 0);

@@ -2,7 +2,14 @@ import { assertEquals } from "@std/assert";
 import { constants } from "../constants.ts";
 import { XenError } from "../errors.ts";
 import type { XenHost } from "../host.ts";
-import { hvmCpu, PAGE_SIZE, vmEvent, vmEventRing } from "../layouts.ts";
+import {
+  domainFlags,
+  hvmCpu,
+  PAGE_SIZE,
+  vmEvent,
+  vmEventRing,
+} from "../layouts.ts";
+import { fakeControl } from "./fake_control.ts";
 import { ManualLoop } from "./manual_loop.ts";
 
 const FD = 42;
@@ -43,6 +50,8 @@ export class MonitorHost {
   readonly cpu = new DataView(new ArrayBuffer(CPU_SIZE));
   /** Calls that are refused, with their error numbers */
   readonly refused = new Map<string, number>();
+  /** Whether Xen takes the guest apart */
+  dying = false;
   readonly host: XenHost;
   #loop = new ManualLoop();
   readonly loop = this.#loop.loop;
@@ -83,6 +92,9 @@ export class MonitorHost {
       },
       control: {
         xenVersion: () => release,
+        domainInfoList: (id: number, max: number) =>
+          fakeControl([{ id, flags: this.dying ? domainFlags.dying : 0 }])
+            .domainInfoList(id, max),
         enableMonitor: () => {
           call("enable");
           this.#ring = new DataView(new ArrayBuffer(PAGE_SIZE));

@@ -111,6 +111,7 @@ Deno.test("a table is read where an image is part of larger bytes", () => {
     btf,
     bytes: larger.subarray(64),
     sections: new Map(),
+    isOfFile: false,
   });
   const places = [...jumpLabels({ ...small, image })].map(({ at }) => at);
   assertEquals(places, [0x100]);

@@ -25,7 +25,7 @@ export class ImageBuilder {
   readonly view: DataView;
   readonly types = new BtfImage();
   /** The unpacked kernel file, if it is an image of one */
-  payload: Uint8Array | undefined;
+  isOfFile = false;
   #symbols: KernelSymbol[] = [];
   #sections = new Map<string, ImagePart>();
 
@@ -85,7 +85,7 @@ export class ImageBuilder {
   }
 
   build(): LinuxImage {
-    const { base, bytes, payload } = this;
+    const { base, bytes, isOfFile } = this;
     // BTF must have a type at least
     this.types.int("int", 4);
     return new LinuxImage({
@@ -98,7 +98,7 @@ export class ImageBuilder {
       ),
       btf: new Btf(this.types.bytes),
       sections: this.#sections,
-      ...(payload === undefined ? {} : { payload }),
+      isOfFile,
     });
   }
 }
