@@ -24,6 +24,8 @@ export class EventLoop implements Disposable {
   #libraries: Libraries;
   #wakeFd: number;
   #sources = new Map<number, () => void>();
+  /** Those that the poll under way is about, but for what has gone meanwhile */
+  #polled = new Map<number, () => void>();
   #running: Promise<void> | undefined;
   #stopped = false;
 
@@ -37,12 +39,15 @@ export class EventLoop implements Disposable {
   /** Calls back each time that the descriptor is readable. */
   add(fd: number, readable: () => void): void {
     this.#sources.set(fd, readable);
+    // What is polled is another one, which had the same number
+    this.#polled.delete(fd);
     this.#wake();
   }
 
   /** Ends what `add` began. */
   remove(fd: number): void {
     this.#sources.delete(fd);
+    this.#polled.delete(fd);
     this.#wake();
   }
 
@@ -67,8 +72,8 @@ export class EventLoop implements Disposable {
     /** When JavaScript's other work had its turn, if events come since then */
     let turn: number | undefined;
     while (!this.#stopped) {
-      const fds = [this.#wakeFd, ...this.#sources.keys()];
-      const callbacks = [undefined, ...this.#sources.values()];
+      this.#polled = new Map(this.#sources);
+      const fds = [this.#wakeFd, ...this.#polled.keys()];
       const buffer = new Uint8Array(fds.length * pollfd.size);
       const view = new DataView(buffer.buffer);
       for (const [index, fd] of fds.entries()) {
@@ -91,11 +96,7 @@ export class EventLoop implements Disposable {
         if ((view.getInt16(at, true) & READABLE) === 0) continue;
         const fd = fds[index]!;
         if (fd === this.#wakeFd) eventfd_read(fd, drained);
-        else {
-          // A descriptor of the same number may be another one by now
-          const readable = callbacks[index];
-          if (this.#sources.get(fd) === readable) readable?.();
-        }
+        else this.#polled.get(fd)?.();
       }
     }
   }
