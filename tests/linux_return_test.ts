@@ -11,7 +11,7 @@ const RAMDISK = "/boot/initrd";
 /** How often a guest comes back, of each type */
 const RETURNS = LONG ? { pvh: 20, pv: 20 } : { pvh: 4, pv: 2 };
 /** Resident memory at most, in times of that after the first start */
-const GROWTH = 1.25;
+const GROWTH = 1.4;
 
 /** Resident memory of a process in Dom0, KiB. */
 async function resident(lab: Lab, pid: number): Promise<number> {
