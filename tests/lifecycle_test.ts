@@ -32,16 +32,6 @@ async function startCrashingGuest(lab: Lab): Promise<SimpleOS> {
   return new SimpleOS(lab, guest);
 }
 
-/** Waits until a guest is guarded under a new domain id. */
-async function rearmed(monitor: Monitor, previous: number): Promise<number> {
-  const { domain } = await monitor.waitFor(
-    `a successor of domain ${previous}`,
-    ({ type, phase, domain }) =>
-      type === "armed" && phase === "running" && domain.id > previous,
-  );
-  return domain.id;
-}
-
 async function gone(monitor: Monitor, domid: number): Promise<string> {
   const { text } = await monitor.waitFor(
     `the end of domain ${domid}`,
@@ -70,12 +60,12 @@ Deno.test("the life of a guarded guest", async (t) => {
     await monitor.armed(domid);
 
     await lab.run(["xl", "reboot", "simpleos"]);
-    const second = await rearmed(monitor, domid);
+    const second = (await monitor.rearmed(domid)).domain.id;
     assertEquals(await gone(monitor, domid), "guest is gone: reboot");
     await assertGuests(lab, "simpleos");
 
     await simpleos.send("reboot");
-    const third = await rearmed(monitor, second);
+    const third = (await monitor.rearmed(second)).domain.id;
     assertEquals(await gone(monitor, second), "guest is gone: reboot");
     assert(await hasJournal(lab, third));
 
@@ -170,11 +160,11 @@ Deno.test("the life of a guarded guest", async (t) => {
     await simpleos.send("data_attack");
     assertEquals((await monitor.response(domid)).response, "reboot");
 
-    const second = await rearmed(monitor, domid);
+    const second = (await monitor.rearmed(domid)).domain.id;
     await simpleos.send("code_attack_alias");
     assertEquals((await monitor.response(second)).response, "reboot");
 
-    const third = await rearmed(monitor, second);
+    const third = (await monitor.rearmed(second)).domain.id;
     assertEquals(await simpleos.command("ping"), "pong");
     assertEquals((await monitor.stop()).code, 0);
     assertEquals(await hasJournal(lab, third), false);

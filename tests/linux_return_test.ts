@@ -1,7 +1,8 @@
 import { assert, assertEquals } from "@std/assert";
-import { type Lab, linuxGuest } from "./lab/mod.ts";
+import { linuxGuest } from "./lab/mod.ts";
 import { LONG } from "./support/long.ts";
 import { Monitor } from "./support/monitor.ts";
+import { residentMemory } from "./support/resident_memory.ts";
 import { startLab } from "./support/start_lab.ts";
 
 /** A guest starts and its profile is made in it, ms */
@@ -12,13 +13,6 @@ const RAMDISK = "/boot/initrd";
 const RETURNS = LONG ? { pvh: 20, pv: 20 } : { pvh: 4, pv: 2 };
 /** Resident memory at most, in times of that after the first start */
 const GROWTH = 1.4;
-
-/** Resident memory of a process in Dom0, KiB. */
-async function resident(lab: Lab, pid: number): Promise<number> {
-  const { stdout } = await lab.run(["cat", `/proc/${pid}/status`]);
-  const [, size] = stdout.match(/^VmRSS:\s*(\d+) kB$/m)!;
-  return Number(size);
-}
 
 Deno.test("guests that come back over and over take no more memory of Dom0", async (t) => {
   const { kernel, ramdisk, config } = await linuxGuest("6.1");
@@ -40,7 +34,9 @@ Deno.test("guests that come back over and over take no more memory of Dom0", asy
       await start();
       await using monitor = await Monitor.start(lab, "--dom", type, "--wait");
       let { domain } = await monitor.armed(undefined, ARM_LIMIT);
-      const first = await resident(lab, monitor.job.pid!);
+      const resident = async () =>
+        (await residentMemory(lab, monitor.job.pid!)).all;
+      const first = await resident();
       const sizes = [first];
       for (let time = 0; time < RETURNS[type]; time++) {
         if (time % 2 === 0) await lab.run(["xl", "reboot", type]);
@@ -48,16 +44,11 @@ Deno.test("guests that come back over and over take no more memory of Dom0", asy
           await lab.run(["xl", "destroy", type]);
           await start();
         }
-        const before = domain.id;
-        ({ domain } = await monitor.waitFor(
-          "the guest under its new domain id",
-          ({ type, phase, domain }) =>
-            type === "armed" && phase === "running" && domain.id > before,
-          ARM_LIMIT,
-        ));
-        sizes.push(await resident(lab, monitor.job.pid!));
+        ({ domain } = await monitor.rearmed(domain.id, ARM_LIMIT));
+        sizes.push(await resident());
       }
-      console.log(`resident at each start, MiB: ${sizes.map(inMiB)}`);
+      const shown = sizes.map((size) => size.toFixed(0));
+      console.log(`resident at each start, MiB: ${shown}`);
       assert(Math.max(...sizes) < GROWTH * first, `${sizes}`);
       const { code, stderr } = await monitor.stop();
       assertEquals([code, stderr], [0, ""]);
@@ -66,7 +57,3 @@ Deno.test("guests that come back over and over take no more memory of Dom0", asy
     });
   }
 });
-
-function inMiB(size: number): string {
-  return (size / 1024).toFixed(0);
-}

@@ -62,15 +62,6 @@ async function guardGuest(lab: Lab, type: GuestType, ...args: string[]) {
   return { monitor, armed, rungs: armed.regions!.map(({ rung }) => rung) };
 }
 
-/** Waits until the monitor guards what became of a domain. */
-async function rearmed(monitor: Monitor, domid: number) {
-  return await monitor.waitFor(
-    "the guest under its new domain id",
-    ({ type, domain }) => type === "armed" && domain.id > domid,
-    ARM_LIMIT,
-  );
-}
-
 /**
  * The guest answers on its console, once more. What a guest says that came by a
  * migration goes to another log.
@@ -104,7 +95,7 @@ async function saveAndRestore(lab: Lab, type: GuestType, rung: string) {
   await monitor.notice(/guest is gone: saved or migrated/);
   await lab.run(["xl", "restore", IMAGE], { timeoutMs: LIMIT });
   await lab.run(["rm", IMAGE]);
-  const second = await rearmed(monitor, armed.domain.id);
+  const second = await monitor.rearmed(armed.domain.id, ARM_LIMIT);
   assertEquals(second.regions, armed.regions);
   await assertAlive(lab, guest, 6);
   await lab.run(["xl", "destroy", type]);
@@ -167,7 +158,7 @@ Deno.test({
         assert(rungs.includes("dirty"), `${rungs}`);
         const { code, stderr } = await migrate(lab, "pvh");
         assertEquals(code, 0, stderr);
-        const { regions } = await rearmed(monitor, armed.domain.id);
+        const { regions } = await monitor.rearmed(armed.domain.id, ARM_LIMIT);
         assertEquals(regions, armed.regions);
         await assertAlive(lab, pvh, 10);
         await lab.run(["xl", "destroy", "pvh"]);

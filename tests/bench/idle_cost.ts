@@ -2,6 +2,7 @@ import { openKernel } from "./open_kernel.ts";
 import type { Job, Lab } from "../lab/mod.ts";
 import { startSimpleOS } from "../simpleos/guest.ts";
 import { cpuSeconds } from "../support/cpu_seconds.ts";
+import { residentMemory } from "../support/resident_memory.ts";
 import { quantile } from "./statistics.ts";
 import type { Row } from "./row.ts";
 
@@ -14,16 +15,6 @@ const STARTS = 3;
 async function cpuTime(lab: Lab, { pid }: Job): Promise<number> {
   const { stdout } = await lab.run(`cat /proc/${pid}/stat`);
   return cpuSeconds(stdout);
-}
-
-/** Resident memory in MiB: all, and its parts. */
-async function memory(lab: Lab, { pid }: Job): Promise<number[]> {
-  const { stdout } = await lab.run(`cat /proc/${pid}/status`);
-  return ["VmRSS", "RssAnon", "RssFile", "RssShmem"].map((name) => {
-    const match = stdout.match(new RegExp(`^${name}:\\s+(\\d+) kB$`, "m"));
-    if (match === null) throw new Error(`no ${name} in ${stdout}`);
-    return Number(match[1]) / 1024;
-  });
 }
 
 /** Seconds that a command in Dom0 takes. */
@@ -74,12 +65,11 @@ export async function idleCost(
     (time - before[index]!) / seconds * 100
   );
   const [used, baselineUsed] = await Promise.all(
-    jobs.map((job) => memory(lab, job)),
+    jobs.map(({ pid }) => residentMemory(lab, pid!)),
   );
   for (const job of jobs) await job.signal("SIGTERM");
   for (const job of jobs) await job.wait();
   await simpleos.guest.destroy();
-  const [all, anonymous, file, shared] = used!.map((size) => size.toFixed(1));
   return [
     {
       what: `CPU share in % while nothing happens, a pass a second, ` +
@@ -92,11 +82,14 @@ export async function idleCost(
       },
     },
     {
-      what: `resident memory, MiB (xkmon: anonymous ${anonymous}, ` +
-        `file ${file}, shared ${shared})`,
-      xkmon: all!,
-      baseline: baselineUsed![0]!.toFixed(1),
-      ratio: used![0]! / baselineUsed![0]!,
+      what: `resident memory, MiB (xkmon: anonymous ` +
+        `${used!.anonymous.toFixed(1)}, file ${
+          used!.file.toFixed(1)
+        }, shared ` +
+        `${used!.shared.toFixed(1)})`,
+      xkmon: used!.all.toFixed(1),
+      baseline: baselineUsed!.all.toFixed(1),
+      ratio: used!.all / baselineUsed!.all,
     },
     {
       what: "start of the executable (`--version`), s",

@@ -73,6 +73,16 @@ export class Monitor implements AsyncDisposable {
     );
   }
 
+  /** Waits until every rule is at work on what became of a domain. */
+  async rearmed(previous: number, timeoutMs = LIMIT): Promise<PrintedEvent> {
+    return await this.waitFor(
+      `a guarded successor of domain ${previous}`,
+      ({ type, phase, domain }) =>
+        type === "armed" && phase === "running" && domain.id > previous,
+      timeoutMs,
+    );
+  }
+
   /** Waits for the response to an attack in a domain. */
   async response(domid: number): Promise<PrintedEvent> {
     return await this.waitFor(
